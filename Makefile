@@ -1,0 +1,46 @@
+# What people type. `make demo` shows the thing, `make test` proves it, `make bench` measures it.
+
+CARGO   ?= cargo
+TARGET  ?= $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+
+# Small static programs: the ones that hold guest data, or live in hundreds. They are built for an
+# explicit target, so that the flags reach neither build scripts nor proc-macros.
+STATIC_TARGET = x86_64-unknown-linux-gnu
+STATIC_FLAGS  = -C target-feature=+crt-static -C relocation-model=static
+STATIC        = vncterm xenstored
+PROGRAMS      = xenwardend xenwarden-cli
+
+.PHONY: build demo test lint bench setup clean
+
+## Every release program, in target/release.
+build:
+	$(CARGO) build --release --locked $(addprefix -p ,$(PROGRAMS))
+	RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --release --locked --target $(STATIC_TARGET) $(addprefix -p ,$(STATIC))
+	@for program in $(STATIC); do \
+	  cp -f $(TARGET)/$(STATIC_TARGET)/release/$$program $(TARGET)/release/.$$program && \
+	  mv -f $(TARGET)/release/.$$program $(TARGET)/release/$$program; done
+
+## Three simulated guests on this machine, no Xen needed. ARGS="--domains 5 --for 60" and the like.
+demo: build
+	@$(TARGET)/release/xenwarden demo $(ARGS)
+
+## Every test. As root on Debian it installs what the tests need; elsewhere it says what is missing.
+test: setup lint
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace --no-fail-fast
+
+## Formatting and lints; no warning lands.
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+## Figures, as a table; ratios against a floor taken in the same run.
+bench: build
+	@$(CARGO) build --release --locked -p acceptance --bin xenwarden-bench
+	@$(TARGET)/release/xenwarden-bench
+
+setup:
+	@tests/setup
+
+clean:
+	$(CARGO) clean

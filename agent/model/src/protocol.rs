@@ -1,0 +1,156 @@
+//! The agent's socket protocol: one JSON value a line, one reply a request.
+//!
+//! A closed list of bounded requests. The agent believes uid 0 and the network front's uid by
+//! `SO_PEERCRED`; it sends a descriptor with [`Reply::Console`] and never receives one.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::audit::ConverterAudit;
+use crate::console::ConsoleProtocol;
+use crate::status::Status;
+use crate::vm::Vm;
+
+/// The longest request line, in bytes: a key and a value of the largest xenstore size, escaped.
+pub const REQUEST_MAX: usize = 64 * 1024;
+
+/// The longest reply line, in bytes: ten thousand records of a few hundred bytes, and room.
+pub const REPLY_MAX: usize = 64 * 1024 * 1024;
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ask", deny_unknown_fields)]
+pub enum Ask {
+    /// How the agent is.
+    Status,
+    /// Every VM record.
+    Vms,
+    /// Attest every converter again, now.
+    Audit,
+    /// Make a record of a VM that is not here yet; with no uuid, a new one is made.
+    Register {
+        /// The VM's name.
+        name: String,
+        /// The VM's uuid.
+        uuid: Option<Uuid>,
+    },
+    /// Delete the record, and the kept screen, of a VM that is halted.
+    Forget {
+        /// The VM.
+        vm: Uuid,
+    },
+    /// Set one key of a map of a VM's record.
+    SetKey {
+        /// The VM.
+        vm: Uuid,
+        /// Which map.
+        map: VmMap,
+        /// The key.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// Remove one key of a map of a VM's record; a key that is not there is no error.
+    RemoveKey {
+        /// The VM.
+        vm: Uuid,
+        /// Which map.
+        map: VmMap,
+        /// The key.
+        key: String,
+    },
+    /// Rename a VM's record while it is halted.
+    SetName {
+        /// The VM.
+        vm: Uuid,
+        /// The new name.
+        name: String,
+    },
+    /// Open a console. The reply carries one end of a socketpair whose other end a converter has
+    /// taken as a viewer.
+    Console {
+        /// The VM.
+        vm: Uuid,
+        /// What the viewer speaks.
+        protocol: ConsoleProtocol,
+    },
+}
+
+/// A map of a VM's record that users may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VmMap {
+    /// `other_config`
+    OtherConfig,
+    /// `xenstore_data`
+    XenstoreData,
+}
+
+/// One reply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "reply", content = "value")]
+pub enum Reply {
+    /// To [`Ask::Status`].
+    Status(Box<Status>),
+    /// To [`Ask::Vms`], ordered by name and then uuid.
+    Vms(Vec<Vm>),
+    /// To [`Ask::Audit`].
+    Audit(Vec<ConverterAudit>),
+    /// To [`Ask::Register`]: the record's uuid.
+    Registered(Uuid),
+    /// It is done.
+    Done,
+    /// To [`Ask::Console`], with a descriptor.
+    Console(ConsoleOpened),
+    /// It is not done, and why.
+    Refused(Refusal),
+}
+
+/// What a newly opened console is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleOpened {
+    /// The VM's name.
+    pub name_label: String,
+    /// Its domain.
+    pub domid: u16,
+    /// The host's name.
+    pub host: String,
+    /// Viewers that were there before.
+    pub other_viewers: u32,
+}
+
+/// Why a request is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(deny_unknown_fields)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What a program may act on.
+    pub code: RefusalCode,
+    /// One line for a person: the object and the attempt.
+    pub message: String,
+}
+
+/// What a program may act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalCode {
+    /// The request is not one of the closed list, or is over its bounds.
+    Malformed,
+    /// There is no such VM.
+    UnknownVm,
+    /// A record of that name or uuid is there already.
+    Exists,
+    /// The VM runs, and this needs it halted.
+    Running,
+    /// The VM has no such console now; the message says why.
+    NoConsole,
+    /// The console takes no more viewers.
+    ViewerLimit,
+    /// The agent keeps as many records as it may.
+    RecordLimit,
+    /// A name, key or value is over its bounds.
+    TooLong,
+    /// Something failed on this side; the message says what.
+    Failed,
+}
