@@ -19,7 +19,9 @@ pub enum Choice<'a> {
 pub fn choose<'a>(vms: &'a [Vm], word: &str) -> Choice<'a> {
     let by = |wanted: &dyn Fn(&Vm) -> bool| vms.iter().filter(|vm| wanted(vm)).collect::<Vec<_>>();
     let mut found = by(&|vm| vm.uuid.to_string() == word.to_ascii_lowercase());
-    if found.is_empty() && let Ok(domid) = word.parse::<u16>() {
+    if found.is_empty()
+        && let Ok(domid) = word.parse::<u16>()
+    {
         found = by(&|vm| vm.domid == Some(domid));
     }
     if found.is_empty() {

@@ -14,7 +14,7 @@ pub enum Descriptor {
     Tty,
     /// The listener for RFB viewers; absent where QEMU serves the picture.
     RfbListener,
-    /// The listener for plain text viewers.
+    /// The listener for plain text viewers; absent where none is wanted.
     TextListener,
     /// The listening control socket.
     Control,
@@ -76,6 +76,8 @@ pub struct Start {
     pub tty_wait_s: u32,
     /// Whether [`Descriptor::RfbListener`] is there.
     pub rfb: bool,
+    /// Whether [`Descriptor::TextListener`] is there.
+    pub text: bool,
     /// Whether [`Descriptor::Lock`] is there.
     pub lock: bool,
 }
@@ -105,6 +107,7 @@ impl Start {
             ("orphan-s", self.orphan_s.to_string()),
             ("tty-wait-s", self.tty_wait_s.to_string()),
             ("rfb", self.rfb.to_string()),
+            ("text", self.text.to_string()),
             ("lock", self.lock.to_string()),
         ] {
             arguments.push(format!("{name}={value}"));
@@ -138,6 +141,7 @@ impl Start {
             orphan_s: parsed("orphan-s", value("orphan-s"))?,
             tty_wait_s: parsed("tty-wait-s", value("tty-wait-s"))?,
             rfb: parsed("rfb", value("rfb"))?,
+            text: parsed("text", value("text"))?,
             lock: parsed("lock", value("lock"))?,
         })
     }
@@ -162,6 +166,7 @@ mod tests {
             orphan_s: 600,
             tty_wait_s: 60,
             rfb: true,
+            text: true,
             lock: false,
         }
     }

@@ -1,0 +1,114 @@
+//! How fast a converter takes what its guest prints, beside a bare copy out of a pty.
+
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Instant;
+
+use crate::converter::Converter;
+use crate::terminal::Terminal;
+use crate::viewer::{Encoding, Pixels, Viewer};
+use crate::{Failure, ROUNDS, median};
+
+/// Bytes printed in each round.
+const PAYLOAD: usize = 8 << 20;
+
+/// What is printed.
+fn payloads() -> Vec<(&'static str, Vec<u8>)> {
+    let ascii = |line: usize| {
+        format!(
+            "[{line:12}.{:06}] usb 1-1: new high-speed device, address {}\r\n",
+            line * 7,
+            line % 127
+        )
+    };
+    let colour = |line: usize| {
+        let file = |n: usize| format!("\x1b[0m\x1b[01;3{}mfile-{line}-{n}\x1b[0m  ", n % 8);
+        (0..5).map(file).chain(["\r\n".into()]).collect()
+    };
+    let fill = |line: &dyn Fn(usize) -> String| {
+        let mut bytes = Vec::with_capacity(PAYLOAD + 256);
+        for number in 0.. {
+            if bytes.len() >= PAYLOAD {
+                break;
+            }
+            bytes.extend_from_slice(line(number).as_bytes());
+        }
+        bytes
+    };
+    let unicode =
+        |line: usize| format!("{line} Straße naïve Ωμέγα Кириллица ┌──┬──┐ █▓▒░ 漢字\r\n");
+    vec![
+        ("ascii lines", fill(&ascii)),
+        ("coloured listing", fill(&colour)),
+        ("unicode", fill(&unicode)),
+        ("short lines (y)", fill(&|_| "y\r\n".into())),
+    ]
+}
+
+/// Prints the table.
+pub(crate) fn table() -> Result<(), Failure> {
+    println!("\nGuest output absorbed, MB/s (ratio to a bare copy out of a pty)");
+    println!("  {:<18} {:>10} {:>18} {:>18}", "payload", "floor", "no viewer", "viewer asking");
+    for (index, (name, payload)) in payloads().into_iter().enumerate() {
+        let mut converter = Converter::start(u16::try_from(index)?)?;
+        let mut floors = Vec::new();
+        let mut detached = Vec::new();
+        for _ in 0..ROUNDS {
+            floors.push(bare_copy(&payload)?);
+            detached.push(absorbed(&mut converter, &payload)?);
+        }
+        let mut viewer = Viewer::connect(converter.port, Encoding::Hextile, Pixels::True)?;
+        viewer.request(false)?;
+        let watching = thread::spawn(move || {
+            // Ends when the converter does, which closes the connection.
+            while viewer.update().is_ok() && viewer.request(true).is_ok() {}
+        });
+        let mut attached = Vec::new();
+        for _ in 0..ROUNDS {
+            attached.push(absorbed(&mut converter, &payload)?);
+        }
+        drop(converter);
+        watching.join().map_err(|_| "the viewer's thread failed")?;
+        let (floor, alone, seen) = (median(floors), median(detached), median(attached));
+        println!(
+            "  {name:<18} {floor:>10.1} {alone:>10.1} ({:.2}) {seen:>10.1} ({:.2})",
+            alone / floor,
+            seen / floor
+        );
+    }
+    Ok(())
+}
+
+fn absorbed(converter: &mut Converter, payload: &[u8]) -> Result<f64, Failure> {
+    let began = Instant::now();
+    converter.terminal.print_and_settle(payload)?;
+    Ok(rate(payload.len(), began))
+}
+
+/// The floor: a thread that reads a pty into a buffer and looks at nothing.
+fn bare_copy(payload: &[u8]) -> Result<f64, Failure> {
+    let terminal = Terminal::open()?;
+    let mut slave = std::fs::File::from(terminal.slave.as_fd().try_clone_to_owned()?);
+    let mut guest = std::fs::File::from(terminal.guest.as_fd().try_clone_to_owned()?);
+    let length = payload.len();
+    let began = Instant::now();
+    let reader = thread::spawn(move || {
+        let mut buffer = [0; 65536];
+        let mut left = length;
+        while left > 0 {
+            match slave.read(&mut buffer) {
+                Ok(read) if read > 0 => left = left.saturating_sub(read),
+                Ok(_) | Err(_) => return,
+            }
+        }
+    });
+    std::io::Write::write_all(&mut guest, payload)?;
+    reader.join().map_err(|_| "the floor's thread failed")?;
+    Ok(rate(length, began))
+}
+
+fn rate(bytes: usize, began: Instant) -> f64 {
+    let bytes = u32::try_from(bytes).map_or(f64::NAN, f64::from);
+    bytes / 1e6 / began.elapsed().as_secs_f64()
+}

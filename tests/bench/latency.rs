@@ -1,0 +1,105 @@
+//! From a key to its picture, beside a bare echo through the same kind of pty and socket.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Failure;
+use crate::converter::Converter;
+use crate::terminal::Terminal;
+use crate::viewer::{Encoding, Pixels, Viewer};
+
+/// Keys pressed.
+const KEYS: usize = 400;
+
+/// The console is quiet for so long before a key, give or take, as when a person types.
+const GAP: Duration = Duration::from_millis(11);
+
+/// Prints the table.
+pub(crate) fn table() -> Result<(), Failure> {
+    let mut converter = Converter::start(20)?;
+    let mut guest = converter.terminal.guest.try_clone()?;
+    converter.terminal.print_and_settle(b"\x1b[2J\x1b[H")?;
+    let echo = thread::spawn(move || echo(&mut guest));
+    let mut viewer = Viewer::connect(converter.port, Encoding::Hextile, Pixels::True)?;
+    viewer.request(false)?;
+    viewer.update()?;
+    let mut ours = Vec::new();
+    for index in 0..KEYS {
+        viewer.request(true)?;
+        thread::sleep(GAP + Duration::from_micros(u64::try_from(index * 37 % 5000)?));
+        let began = Instant::now();
+        viewer.key(b'a' + u8::try_from(index % 26)?)?;
+        viewer.update()?;
+        ours.push(began.elapsed());
+    }
+    drop(viewer);
+    // The echo ends with the last other holder of the slave.
+    drop(converter);
+    echo.join().map_err(|_| "the echo's thread failed")?;
+    let mut floor = bare_echo()?;
+    let (ours, floor) = (percentiles(&mut ours), percentiles(&mut floor));
+    println!("\nKey to update, microseconds (ratio to a bare echo through a pty and a socket)");
+    println!("  {:<6} {:>8} {:>8}", "", "floor", "ours");
+    for (name, floor, ours) in [("p50", floor.0, ours.0), ("p99", floor.1, ours.1)] {
+        println!("  {name:<6} {floor:>8.0} {ours:>8.0} ({:.2})", ours / floor);
+    }
+    Ok(())
+}
+
+/// A guest that sends back what it is sent.
+fn echo(guest: &mut std::fs::File) {
+    let mut buffer = [0; 64];
+    while let Ok(length) = guest.read(&mut buffer) {
+        if length == 0 || guest.write_all(&buffer[..length]).is_err() {
+            return;
+        }
+    }
+}
+
+/// The floor: socket, copy to a pty, echo, copy from the pty, socket.
+fn bare_echo() -> Result<Vec<Duration>, Failure> {
+    let terminal = Terminal::open()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut near = TcpStream::connect(listener.local_addr()?)?;
+    near.set_nodelay(true)?;
+    let (far, _) = listener.accept()?;
+    far.set_nodelay(true)?;
+    let mut guest = terminal.guest.try_clone()?;
+    let mut slave = terminal.slave.try_clone()?;
+    let threads =
+        [thread::spawn(move || echo(&mut guest)), thread::spawn(move || relay(far, &mut slave))];
+    let mut times = Vec::new();
+    for index in 0..KEYS {
+        thread::sleep(GAP + Duration::from_micros(u64::try_from(index * 37 % 5000)?));
+        let began = Instant::now();
+        near.write_all(b"a")?;
+        near.read_exact(&mut [0])?;
+        times.push(began.elapsed());
+    }
+    drop(near);
+    drop(terminal);
+    for thread in threads {
+        thread.join().map_err(|_| "the floor's thread failed")?;
+    }
+    Ok(times)
+}
+
+/// One process with one key at a time on its way needs no poll: a key in, its echo out.
+fn relay(mut socket: TcpStream, slave: &mut std::fs::File) {
+    let mut byte = [0];
+    while socket.read_exact(&mut byte).is_ok() {
+        let echoed = slave.write_all(&byte).and_then(|()| slave.read_exact(&mut byte));
+        if echoed.and_then(|()| socket.write_all(&byte)).is_err() {
+            return;
+        }
+    }
+}
+
+/// The median and the 99th percentile, in microseconds.
+fn percentiles(times: &mut [Duration]) -> (f64, f64) {
+    times.sort();
+    let at = |index: usize| times.get(index).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6);
+    (at(times.len() / 2), at(times.len() * 99 / 100))
+}

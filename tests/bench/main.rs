@@ -1,0 +1,37 @@
+//! `make bench`: figures of the converter, each beside a floor taken in the same run.
+//!
+//! Times are of this machine at this moment; read the ratios. Medians of [`ROUNDS`].
+
+mod absorb;
+mod converter;
+mod idle;
+mod latency;
+mod memory;
+mod terminal;
+mod viewer;
+mod wire;
+
+/// How often each figure is taken.
+const ROUNDS: usize = 5;
+
+/// What went wrong, as one line.
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err("the bench needs root: a converter starts as root and gives it up".into());
+    }
+    println!("converter: {}", converter::program()?.display());
+    absorb::table()?;
+    latency::table()?;
+    wire::table()?;
+    idle::table()?;
+    memory::table()?;
+    Ok(())
+}
+
+/// The middle one of several figures.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,194 @@
+//! A viewer's messages, read from bytes that come cut anyhow (RFC 6143, 7.5).
+//!
+//! What a message does is not here. Lists and texts are read as they come: neither is awaited
+//! whole, and a text is kept only up to a bound.
+
+use alloc::vec::Vec;
+use core::mem::take;
+
+use crate::fault::Fault;
+use crate::intake::Intake;
+use crate::numbers::{ClientMessage, QemuMessage};
+use crate::offer::Offer;
+use crate::pixel::PixelFormat;
+
+/// A message that came whole.
+#[derive(Debug)]
+pub(crate) enum Message {
+    PixelFormat(PixelFormat),
+    Encodings(Offer),
+    Request {
+        incremental: bool,
+        x: u16,
+        y: u16,
+        width: u16,
+        height: u16,
+    },
+    Key {
+        down: bool,
+        keysym: u32,
+    },
+    Pointer {
+        buttons: u8,
+        x: u16,
+        y: u16,
+    },
+    /// Latin-1, as much of it as is kept.
+    CutText(Vec<u8>),
+    ExtendedKey {
+        down: bool,
+        keysym: u32,
+    },
+    /// One that has no meaning here.
+    Ignored,
+}
+
+/// What the next bytes are.
+#[derive(Debug)]
+enum Next {
+    Type,
+    Body(ClientMessage),
+    QemuBody(QemuMessage),
+    Encodings { left: u16, offer: Offer },
+    CutText { left: u32, kept: Vec<u8> },
+    Skipped { left: u32 },
+}
+
+/// What a part of a message leads to.
+enum Step {
+    GoOn(Next),
+    End(Message),
+}
+
+/// Where in the stream of messages a viewer is.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    intake: Intake,
+    next: Next,
+    cut_text_max: usize,
+}
+
+impl Reader {
+    /// Starts at a message's first byte; keeps at most `cut_text_max` bytes of a cut text.
+    pub(crate) fn new(cut_text_max: usize) -> Self {
+        Self { intake: Intake::default(), next: Next::Type, cut_text_max }
+    }
+
+    /// Takes bytes off the front of `bytes` up to the end of a message; gives `None` when they
+    /// are used up before.
+    pub(crate) fn read(&mut self, bytes: &mut &[u8]) -> Result<Option<Message>, Fault> {
+        while let Some(step) = self.step(bytes) {
+            match step? {
+                Step::GoOn(next) => self.next = next,
+                Step::End(message) => {
+                    self.next = Next::Type;
+                    return Ok(Some(message));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads one part of a message, if it has come whole.
+    fn step(&mut self, bytes: &mut &[u8]) -> Option<Result<Step, Fault>> {
+        let step = match &mut self.next {
+            Next::Type => {
+                let [number] = self.intake.take(bytes)?;
+                ClientMessage::from_number(number)
+                    .map(|message| Step::GoOn(Next::Body(message)))
+                    .ok_or(Fault::MessageType(number))
+            }
+            Next::Body(message) => {
+                let message = *message;
+                return self.body(message, bytes);
+            }
+            Next::QemuBody(QemuMessage::ExtendedKeyEvent) => {
+                // The last four bytes are the key's scan code.
+                let [dh, dl, a, b, c, d, _, _, _, _] = self.intake.take(bytes)?;
+                let keysym = u32::from_be_bytes([a, b, c, d]);
+                Ok(Step::End(Message::ExtendedKey { down: [dh, dl] != [0, 0], keysym }))
+            }
+            &mut Next::Encodings { left: 0, offer } => Ok(Step::End(Message::Encodings(offer))),
+            &mut Next::Encodings { left, mut offer } => {
+                offer.note(i32::from_be_bytes(self.intake.take(bytes)?));
+                Ok(Step::GoOn(Next::Encodings { left: left - 1, offer }))
+            }
+            Next::CutText { left: 0, kept } => Ok(Step::End(Message::CutText(take(kept)))),
+            Next::CutText { left, kept } => {
+                let room = self.cut_text_max.saturating_sub(kept.len());
+                kept.extend(pass(bytes, left)?.iter().take(room));
+                Ok(Step::GoOn(Next::CutText { left: *left, kept: take(kept) }))
+            }
+            Next::Skipped { left: 0 } => Ok(Step::End(Message::Ignored)),
+            Next::Skipped { left } => {
+                pass(bytes, left)?;
+                Ok(Step::GoOn(Next::Skipped { left: *left }))
+            }
+        };
+        Some(step)
+    }
+
+    /// Reads what comes after a message's type: its fixed part.
+    fn body(&mut self, message: ClientMessage, bytes: &mut &[u8]) -> Option<Result<Step, Fault>> {
+        let intake = &mut self.intake;
+        let step = match message {
+            ClientMessage::SetPixelFormat => {
+                let [_, _, _, format @ ..] = intake.take::<19>(bytes)?;
+                return Some(PixelFormat::parse(format).map(Message::PixelFormat).map(Step::End));
+            }
+            ClientMessage::SetEncodings => {
+                let [_, high, low] = intake.take(bytes)?;
+                let left = u16::from_be_bytes([high, low]);
+                Step::GoOn(Next::Encodings { left, offer: Offer::default() })
+            }
+            ClientMessage::FramebufferUpdateRequest => {
+                let [incremental, a, b, c, d, e, f, g, h] = intake.take(bytes)?;
+                let [x, y, width, height] =
+                    [[a, b], [c, d], [e, f], [g, h]].map(u16::from_be_bytes);
+                Step::End(Message::Request { incremental: incremental != 0, x, y, width, height })
+            }
+            ClientMessage::KeyEvent => {
+                let [down, _, _, a, b, c, d] = intake.take(bytes)?;
+                let keysym = u32::from_be_bytes([a, b, c, d]);
+                Step::End(Message::Key { down: down != 0, keysym })
+            }
+            ClientMessage::PointerEvent => {
+                let [buttons, a, b, c, d] = intake.take(bytes)?;
+                let [x, y] = [[a, b], [c, d]].map(u16::from_be_bytes);
+                Step::End(Message::Pointer { buttons, x, y })
+            }
+            ClientMessage::ClientCutText => {
+                let [_, _, _, a, b, c, d] = intake.take(bytes)?;
+                let length = i32::from_be_bytes([a, b, c, d]);
+                // A negative length is an extended clipboard's, which nobody asked for.
+                Step::GoOn(match u32::try_from(length) {
+                    Ok(left) => Next::CutText { left, kept: Vec::new() },
+                    Err(_) => Next::Skipped { left: length.unsigned_abs() },
+                })
+            }
+            ClientMessage::XenCenterScanCode => {
+                let [_, _, _, _, _, _, _] = intake.take(bytes)?;
+                Step::End(Message::Ignored)
+            }
+            ClientMessage::Qemu => {
+                let [number] = intake.take(bytes)?;
+                let message = QemuMessage::from_number(number);
+                return Some(
+                    message
+                        .map(|message| Step::GoOn(Next::QemuBody(message)))
+                        .ok_or(Fault::QemuMessage(number)),
+                );
+            }
+        };
+        Some(Ok(step))
+    }
+}
+
+/// Takes what is there of `left` bytes off the front of `bytes`; `None` if nothing is.
+fn pass<'a>(bytes: &mut &'a [u8], left: &mut u32) -> Option<&'a [u8]> {
+    let wanted = usize::try_from(*left).unwrap_or(usize::MAX);
+    let (part, rest) = bytes.split_at_checked(wanted).unwrap_or((bytes, &[]));
+    *bytes = rest;
+    *left = left.saturating_sub(u32::try_from(part.len()).unwrap_or(u32::MAX));
+    (!part.is_empty()).then_some(part)
+}

@@ -1,0 +1,312 @@
+//! What a viewer shows, as far as the server knows: the looks that were last encoded for it.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::iter::Peekable;
+use core::ops::Range;
+
+use crate::area::Area;
+use crate::picture::{COLUMNS_MAX, Look, Picture, ROWS_MAX, Rgb, Size};
+
+/// Changes of a row that are this many unchanged cells apart or nearer go in one rectangle: a
+/// rectangle of its own costs about as much as sending one cell again.
+const GAP_MAX: usize = 1;
+
+/// What is shown outside the picture.
+const OUTSIDE: Look = {
+    let black = Rgb { red: 0, green: 0, blue: 0 };
+    Look { glyph: 0, ink: black, paper: black }
+};
+
+/// The rectangles of one update are counted in 16 bits. Even if every row has as many changes as
+/// gaps between them allow, they can be.
+const _: () = {
+    let changes_a_row = (COLUMNS_MAX as usize).div_ceil(2 + GAP_MAX);
+    assert!(changes_a_row * ROWS_MAX as usize <= u16::MAX as usize);
+};
+
+/// A viewer's copy of the picture.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// The size that the viewer was told; the picture's own may be another.
+    size: Size,
+    /// The size that the picture had when it was last compared.
+    picture_size: Size,
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    /// The picture's stamp when the row was last the same, where that is known.
+    stamp: Option<u64>,
+    cells: Vec<Cell>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    look: Look,
+    /// Whether the viewer shows the look; else it shows anything.
+    known: bool,
+}
+
+impl Shown {
+    /// A copy of which nothing is known.
+    pub(crate) fn new(size: Size) -> Self {
+        let cell = Cell { look: OUTSIDE, known: false };
+        let row = Row { stamp: None, cells: vec![cell; size.columns().into()] };
+        Self { size, picture_size: size, rows: vec![row; size.rows().into()] }
+    }
+
+    pub(crate) fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Forgets what is known of an area.
+    pub(crate) fn forget(&mut self, area: Area) {
+        for row in self.rows.get_mut(rows(area)).unwrap_or_default() {
+            row.stamp = None;
+            for cell in row.cells.get_mut(columns(area)).unwrap_or_default() {
+                cell.known = false;
+            }
+        }
+    }
+
+    /// Finds what has to be sent for an area to be shown as the picture is now: areas in the
+    /// order of their first rows, none meeting another.
+    pub(crate) fn changes(&mut self, picture: &impl Picture, area: Area) -> Vec<Area> {
+        if self.picture_size != picture.size() {
+            self.picture_size = picture.size();
+            self.forget_stamps();
+        }
+        let mut changes: Vec<Area> = Vec::new();
+        // Those that end at the row above, from left to right: equal ones below extend them.
+        let mut open: Vec<usize> = Vec::new();
+        let whole = Area::whole(self.size);
+        for (row, shown) in (area.row..).zip(self.rows.get_mut(rows(area)).unwrap_or_default()) {
+            let stamp = stamp(picture, self.picture_size, row);
+            let mut above = core::mem::take(&mut open).into_iter().peekable();
+            if stamp.is_some() && shown.stamp == stamp {
+                continue;
+            }
+            if area.columns == whole.columns {
+                shown.stamp = stamp;
+            }
+            let first = usize::from(area.column);
+            let cells = shown.cells.get(columns(area)).unwrap_or_default();
+            let changed = cells.iter().zip(area.column..).map(|(cell, column)| {
+                !cell.known || cell.look != look(picture, self.picture_size, row, column)
+            });
+            spans(changed, |span| {
+                let column = u16::try_from(first + span.start).unwrap_or(u16::MAX);
+                let columns = u16::try_from(span.len()).unwrap_or(u16::MAX);
+                if let Some(at) = take_equal(&mut above, &changes, column, columns)
+                    && let Some(change) = changes.get_mut(at)
+                {
+                    change.rows += 1;
+                    open.push(at);
+                } else {
+                    open.push(changes.len());
+                    changes.push(Area { column, row, columns, rows: 1 });
+                }
+            });
+        }
+        changes
+    }
+
+    /// Takes the looks of a part of a row, now, as those that the viewer is about to show, and
+    /// gives them.
+    pub(crate) fn take_row(
+        &mut self,
+        picture: &impl Picture,
+        row: u16,
+        area: Area,
+    ) -> impl Iterator<Item = Look> {
+        let size = picture.size();
+        let shown = self.rows.get_mut(usize::from(row));
+        let cells = shown.map(|shown| {
+            // The row may have changed since it was compared, beyond the part taken now.
+            if shown.stamp != stamp(picture, size, row) {
+                shown.stamp = None;
+            }
+            shown.cells.get_mut(columns(area)).unwrap_or_default()
+        });
+        cells.unwrap_or_default().iter_mut().zip(area.column..).map(move |(cell, column)| {
+            *cell = Cell { look: look(picture, size, row, column), known: true };
+            cell.look
+        })
+    }
+
+    fn forget_stamps(&mut self) {
+        self.rows.iter_mut().for_each(|row| row.stamp = None);
+    }
+}
+
+/// A row's stamp; none outside the picture.
+fn stamp(picture: &impl Picture, size: Size, row: u16) -> Option<u64> {
+    (row < size.rows()).then(|| picture.row_stamp(row))
+}
+
+/// A cell's look; black outside the picture.
+fn look(picture: &impl Picture, size: Size, row: u16, column: u16) -> Look {
+    if row < size.rows() && column < size.columns() { picture.look(row, column) } else { OUTSIDE }
+}
+
+fn rows(area: Area) -> Range<usize> {
+    area.row.into()..area.row_end().into()
+}
+
+fn columns(area: Area) -> Range<usize> {
+    area.column.into()..area.column_end().into()
+}
+
+/// Finds the spans of changes, near ones joined.
+fn spans(changed: impl Iterator<Item = bool>, mut found: impl FnMut(Range<usize>)) {
+    let mut span: Option<Range<usize>> = None;
+    for (at, _) in changed.enumerate().filter(|(_, changed)| *changed) {
+        match &mut span {
+            Some(span) if at - span.end <= GAP_MAX => span.end = at + 1,
+            _ => {
+                if let Some(done) = span.replace(at..at + 1) {
+                    found(done);
+                }
+            }
+        }
+    }
+    span.into_iter().for_each(found);
+}
+
+/// Takes the areas that start left of a span off the front of `above`; gives the next if it has
+/// the same columns.
+fn take_equal(
+    above: &mut Peekable<impl Iterator<Item = usize>>,
+    changes: &[Area],
+    column: u16,
+    columns: u16,
+) -> Option<usize> {
+    let starts = |at: &usize| changes.get(*at).map_or(u16::MAX, |change| change.column);
+    while above.next_if(|at| starts(at) < column).is_some() {}
+    above.next_if(|at| {
+        changes.get(*at).is_some_and(|change| (change.column, change.columns) == (column, columns))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Bitmap;
+    use core::cell::Cell as Counter;
+
+    /// A picture of letters; the row's number of edits is its stamp.
+    struct Page {
+        rows: Vec<(u64, Vec<u8>)>,
+        looks: Counter<usize>,
+    }
+
+    impl Page {
+        fn new(rows: &[&str]) -> Self {
+            let rows = rows.iter().map(|row| (0, row.as_bytes().to_vec())).collect();
+            Self { rows, looks: Counter::new(0) }
+        }
+
+        fn write(&mut self, row: usize, text: &str) {
+            self.rows[row].0 += 1;
+            self.rows[row].1 = text.as_bytes().to_vec();
+        }
+    }
+
+    impl Picture for Page {
+        fn size(&self) -> Size {
+            let columns = u16::try_from(self.rows[0].1.len()).unwrap();
+            Size::new(columns, u16::try_from(self.rows.len()).unwrap()).unwrap()
+        }
+
+        fn row_stamp(&self, row: u16) -> u64 {
+            self.rows[usize::from(row)].0
+        }
+
+        fn look(&self, row: u16, column: u16) -> Look {
+            self.looks.set(self.looks.get() + 1);
+            let glyph = self.rows[usize::from(row)].1[usize::from(column)].into();
+            Look { glyph, ..Look::default() }
+        }
+
+        fn bitmap(&self, _glyph: u32) -> Bitmap {
+            [0; 16]
+        }
+    }
+
+    /// Finds and takes the changes; gives each as column, row, columns, rows.
+    fn settle(shown: &mut Shown, page: &Page) -> Vec<[u16; 4]> {
+        let changes = shown.changes(page, Area::whole(shown.size()));
+        for change in &changes {
+            for row in change.row..change.row_end() {
+                shown.take_row(page, row, *change).for_each(drop);
+            }
+        }
+        changes.iter().map(|a| [a.column, a.row, a.columns, a.rows]).collect()
+    }
+
+    #[test]
+    fn at_first_everything_is_one_change_and_then_nothing() {
+        let page = Page::new(&["abc", "def"]);
+        let mut shown = Shown::new(page.size());
+        assert_eq!(settle(&mut shown, &page), [[0, 0, 3, 2]]);
+        page.looks.set(0);
+        assert_eq!(settle(&mut shown, &page), [[0; 4]; 0]);
+        assert_eq!(page.looks.get(), 0, "rows with known stamps are not looked at");
+    }
+
+    #[test]
+    fn near_changes_of_a_row_are_joined_and_equal_spans_below() {
+        let mut page = Page::new(&["........"; 4]);
+        let mut shown = Shown::new(page.size());
+        settle(&mut shown, &page);
+        page.write(0, "x.x..x..");
+        page.write(1, "xxx.....");
+        page.write(2, "xxx..xx.");
+        assert_eq!(settle(&mut shown, &page), [[0, 0, 3, 3], [5, 0, 1, 1], [5, 2, 2, 1]]);
+    }
+
+    #[test]
+    fn a_forgotten_area_is_a_change_although_nothing_changed() {
+        let page = Page::new(&["abc", "def", "ghi"]);
+        let mut shown = Shown::new(page.size());
+        settle(&mut shown, &page);
+        shown.forget(Area { column: 1, row: 1, columns: 1, rows: 2 });
+        assert_eq!(settle(&mut shown, &page), [[1, 1, 1, 2]]);
+    }
+
+    #[test]
+    fn a_row_that_changes_between_finding_and_taking_is_found_again_when_it_changes_back() {
+        let mut page = Page::new(&["abcdef"]);
+        let mut shown = Shown::new(page.size());
+        settle(&mut shown, &page);
+        page.write(0, "xbcdef");
+        let found = page.rows.clone();
+        let changes = shown.changes(&page, Area::whole(page.size()));
+        page.write(0, "ybcdef");
+        for change in changes {
+            shown.take_row(&page, 0, change).for_each(drop);
+        }
+        page.rows = found;
+        assert_eq!(settle(&mut shown, &page), [[0, 0, 1, 1]]);
+    }
+
+    #[test]
+    fn a_picture_that_gets_narrower_is_compared_whatever_its_stamps() {
+        let mut page = Page::new(&["abc"]);
+        let mut shown = Shown::new(page.size());
+        settle(&mut shown, &page);
+        page.rows[0].1.truncate(2);
+        assert_eq!(settle(&mut shown, &page), [[2, 0, 1, 1]]);
+    }
+
+    #[test]
+    fn outside_the_picture_it_is_black() {
+        let page = Page::new(&["ab"]);
+        let mut shown = Shown::new(Size::new(3, 2).unwrap());
+        assert_eq!(settle(&mut shown, &page), [[0, 0, 3, 2]]);
+        assert_eq!(settle(&mut shown, &page), [[0; 4]; 0]);
+        assert_eq!(shown.rows[1].cells[0].look, OUTSIDE);
+    }
+}

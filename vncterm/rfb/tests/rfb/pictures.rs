@@ -1,0 +1,247 @@
+//! Pictures arrive whole: after any drawing, asking, reading and changing of mind, in every
+//! pixel format and encoding, the viewer shows what is there.
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use vncterm_rfb::{Limits, Look, Picture, Rgb, Session, Size, output_max};
+
+use crate::canvas::Canvas;
+use crate::viewer::{Format, Notice, Viewer, request};
+
+const COLUMNS: u16 = 11;
+const ROWS: u16 = 5;
+
+/// A step of a picture's and a viewer's life.
+#[derive(Clone, Debug)]
+enum Step {
+    Put { row: u16, column: u16, look: Look },
+    Line { row: u16, look: Look },
+    Scroll,
+    Resize { columns: u16, rows: u16 },
+    Ask { incremental: bool, area: [u16; 4] },
+    AskAll { incremental: bool },
+    Update,
+    Read { bytes: usize },
+    Bell,
+    Format(usize),
+    Encodings(usize),
+}
+
+fn look() -> impl Strategy<Value = Look> {
+    // Few colours, so that some are equal.
+    let colour = prop_oneof![
+        Just(Rgb { red: 0, green: 0, blue: 0 }),
+        Just(Rgb { red: 0xaa, green: 0xaa, blue: 0xaa }),
+        Just(Rgb { red: 0xaa, green: 0x55, blue: 0 }),
+        any::<[u8; 3]>().prop_map(|[red, green, blue]| Rgb { red, green, blue }),
+    ];
+    (0..9_u32, colour.clone(), colour).prop_map(|(glyph, ink, paper)| Look { glyph, ink, paper })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..ROWS, 0..COLUMNS, look()).prop_map(|(row, column, look)| Step::Put { row, column, look }),
+        2 => (0..ROWS, look()).prop_map(|(row, look)| Step::Line { row, look }),
+        2 => Just(Step::Scroll),
+        1 => (1..=COLUMNS + 2, 1..=ROWS + 2).prop_map(|(columns, rows)| Step::Resize { columns, rows }),
+        2 => (any::<bool>(), [0..100_u16, 0..100, 0..100, 0..100])
+            .prop_map(|(incremental, area)| Step::Ask { incremental, area }),
+        4 => any::<bool>().prop_map(|incremental| Step::AskAll { incremental }),
+        4 => Just(Step::Update),
+        4 => (1..3000_usize).prop_map(|bytes| Step::Read { bytes }),
+        1 => Just(Step::Bell),
+        1 => (0..formats().len()).prop_map(Step::Format),
+        1 => (0..ENCODINGS.len()).prop_map(Step::Encodings),
+    ]
+}
+
+/// Every size in both byte orders, the usual maxima and shifts and some others, a colour map.
+fn formats() -> Vec<Format> {
+    let rgb332 = [(7, 5), (7, 2), (3, 0)];
+    let bgr233 = [(7, 0), (7, 3), (3, 6)];
+    let rgb565 = [(31, 11), (63, 5), (31, 0)];
+    let rgb555 = [(31, 10), (31, 5), (31, 0)];
+    let rgb888 = [(255, 16), (255, 8), (255, 0)];
+    let bgr888 = [(255, 0), (255, 8), (255, 16)];
+    let high = [(255, 24), (255, 16), (255, 8)];
+    let deep = [(1023, 20), (1023, 10), (1023, 0)];
+    let true_colours = [
+        (8, rgb332),
+        (8, bgr233),
+        (16, rgb565),
+        (16, rgb555),
+        (32, rgb888),
+        (32, bgr888),
+        (32, high),
+        (32, deep),
+    ];
+    let mut formats = Vec::new();
+    for big_endian in [false, true] {
+        formats.extend(
+            true_colours.map(|(bits, channels)| Format::new(bits, big_endian, Some(channels))),
+        );
+        formats.extend([8, 16, 32].map(|bits| Format::new(bits, big_endian, None)));
+    }
+    formats
+}
+
+const ENCODINGS: [&[i32]; 5] = [&[0], &[5, 0], &[5, 0, -223], &[0, -223], &[16, 7, 5, -239]];
+
+/// A session, its picture and its viewer.
+struct World {
+    session: Session,
+    picture: Canvas,
+    viewer: Viewer,
+    requests: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        let size = Size::new(COLUMNS, ROWS).unwrap();
+        let mut world = Self {
+            session: Session::new("world", size, Limits::default()),
+            picture: Canvas::new(COLUMNS, ROWS),
+            viewer: Viewer::new(size),
+            requests: 0,
+        };
+        world.say(b"RFB 003.003\n\x01");
+        world.session.wrote(usize::MAX);
+        world
+    }
+
+    fn say(&mut self, mut bytes: &[u8]) {
+        while self.session.receive(&mut bytes).unwrap().is_some() {}
+    }
+
+    fn ask(&mut self, incremental: bool, area: [u16; 4]) {
+        self.requests += 1;
+        self.say(&request(incremental, area));
+    }
+
+    fn ask_all(&mut self, incremental: bool) {
+        let [width, height] = [self.viewer.width, self.viewer.height];
+        self.ask(incremental, [0, 0, width.try_into().unwrap(), height.try_into().unwrap()]);
+    }
+
+    fn update(&mut self) {
+        let busy = !self.session.output().is_empty();
+        let more = self.session.update(&self.picture);
+        assert!(!(busy && more), "output was added to output");
+    }
+
+    fn read(&mut self, bytes: usize) {
+        let count = bytes.min(self.session.output().len());
+        self.viewer.receive(&self.session.output()[..count]);
+        self.session.wrote(count);
+    }
+
+    /// Reads all that comes.
+    fn drain(&mut self) {
+        loop {
+            self.update();
+            if self.session.output().is_empty() {
+                return;
+            }
+            self.read(usize::MAX);
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Put { row, column, look } => self.picture.put(row, column, look),
+            Step::Line { row, look } => {
+                (0..COLUMNS).for_each(|column| self.picture.put(row, column, look));
+            }
+            Step::Scroll => self.picture.scroll(),
+            Step::Resize { columns, rows } => self.picture.resize(columns, rows),
+            Step::Ask { incremental, area } => self.ask(incremental, area),
+            Step::AskAll { incremental } => self.ask_all(incremental),
+            Step::Update => self.update(),
+            Step::Read { bytes } => self.read(bytes),
+            Step::Bell => self.session.bell(),
+            Step::Format(at) => self.set_format(formats()[at].clone()),
+            Step::Encodings(at) => {
+                let message = self.viewer.set_encodings(ENCODINGS[at]);
+                self.say(&message);
+            }
+        }
+        assert!(self.session.output().len() <= output_max(self.picture.size()));
+        let updates = self.viewer.notices.iter().filter(|n| matches!(n, Notice::Update(_))).count();
+        assert!(updates <= self.requests, "an update that nobody asked for");
+    }
+
+    /// A viewer changes its format when it has read what was sent before.
+    fn set_format(&mut self, format: Format) {
+        self.read(usize::MAX);
+        let message = self.viewer.set_format(format);
+        self.say(&message);
+    }
+
+    /// Asks until nothing is left, and compares.
+    fn settle(&mut self) {
+        self.drain();
+        for _ in 0..3 {
+            self.ask_all(true);
+            self.drain();
+        }
+        let columns = u16::try_from(self.viewer.width / 8).unwrap();
+        let rows = u16::try_from(self.viewer.height / 16).unwrap();
+        let size = Size::new(columns, rows).unwrap();
+        assert!(!self.viewer.is_mid_message());
+        let expected = self.picture.rendered(&self.viewer.format, size);
+        assert!(self.viewer.pixels == expected, "the viewer shows something else");
+    }
+}
+
+#[test]
+fn every_format_and_encoding_shows_the_picture_after_any_steps() {
+    let mut runner = TestRunner::new(ProptestConfig { cases: 12, ..ProptestConfig::default() });
+    let steps = prop::collection::vec(step(), 0..60);
+    for format in formats() {
+        for encodings in ENCODINGS {
+            let world = |steps: Vec<Step>| {
+                let mut world = World::new();
+                world.set_format(format.clone());
+                let message = world.viewer.set_encodings(encodings);
+                world.say(&message);
+                for step in steps {
+                    match step {
+                        Step::Format(_) | Step::Encodings(_) => {}
+                        step => world.take(step),
+                    }
+                }
+                world.settle();
+                Ok(())
+            };
+            runner.run(&steps, world).unwrap();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_viewer_that_changes_its_mind_is_shown_the_picture_all_the_same(
+        steps in prop::collection::vec(step(), 0..120),
+    ) {
+        let mut world = World::new();
+        for step in steps {
+            world.take(step);
+        }
+        world.settle();
+    }
+
+    #[test]
+    fn what_has_not_changed_is_not_sent_again(steps in prop::collection::vec(step(), 0..60)) {
+        let mut world = World::new();
+        for step in steps {
+            world.take(step);
+        }
+        world.settle();
+        let before = world.viewer.notices.len();
+        world.ask_all(true);
+        world.drain();
+        prop_assert_eq!(world.viewer.notices.len(), before);
+    }
+}

@@ -1,0 +1,189 @@
+//! All viewers of a console: who comes in, who is served, who has to go.
+
+#![allow(unsafe_code, reason = "accept hands a new descriptor over as a bare number")]
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::socket::{SockFlag, accept4};
+use vncterm_control::Farewell;
+use vncterm_screen::Screen;
+
+use crate::rfb_viewer::{RfbViewer, Stays};
+use crate::text_viewer::{TextViewer, Typed};
+use crate::tty::Tty;
+
+/// Viewers of each kind that one console takes, as many as XenServer's vncterm.
+const VIEWERS_MAX: usize = 8;
+
+/// A viewer that has taken nothing for so long, though output waits, may lose its place to a new
+/// one. It keeps the place while nobody wants it: a hidden window stops reading for hours.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// Bytes read from a text viewer at once.
+const TYPED_MAX: usize = 1024;
+
+/// Viewers and the listeners that they come by.
+#[derive(Debug)]
+pub(crate) struct Viewers {
+    rfb_listener: Option<OwnedFd>,
+    text_listener: Option<OwnedFd>,
+    rfb: Vec<RfbViewer>,
+    text: Vec<TextViewer>,
+}
+
+impl Viewers {
+    /// No viewers yet.
+    pub(crate) fn new(rfb_listener: Option<OwnedFd>, text_listener: Option<OwnedFd>) -> Self {
+        Self { rfb_listener, text_listener, rfb: Vec::new(), text: Vec::new() }
+    }
+
+    /// How many there are: RFB and text.
+    pub(crate) fn count(&self) -> (u16, u16) {
+        let count = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
+        (count(self.rfb.len()), count(self.text.len()))
+    }
+
+    /// What to wait for. A text viewer is read only while the guest has room for what it types.
+    pub(crate) fn interests<'a>(&'a self, room: usize, polled: &mut Vec<PollFd<'a>>) {
+        for listener in [&self.rfb_listener, &self.text_listener].into_iter().flatten() {
+            polled.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
+        }
+        for viewer in &self.rfb {
+            let mut interest = PollFlags::POLLIN;
+            interest.set(PollFlags::POLLOUT, viewer.wants_write());
+            polled.push(PollFd::new(viewer.as_fd(), interest));
+        }
+        for viewer in &self.text {
+            let mut interest = PollFlags::empty();
+            interest.set(PollFlags::POLLIN, room >= TYPED_MAX);
+            interest.set(PollFlags::POLLOUT, viewer.wants_write());
+            polled.push(PollFd::new(viewer.as_fd(), interest));
+        }
+    }
+
+    /// The next time that a viewer must be looked at.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.rfb.iter().filter_map(RfbViewer::deadline).min()
+    }
+
+    /// Hands the guest's output to the text viewers.
+    pub(crate) fn show(&mut self, bytes: &[u8]) {
+        self.text.iter_mut().for_each(|viewer| viewer.show(bytes));
+    }
+
+    /// Notes that the screen looks different, and whether the bell rang.
+    pub(crate) fn changed(&mut self, bell: bool) {
+        for viewer in &mut self.rfb {
+            viewer.changed();
+            if bell {
+                viewer.bell();
+            }
+        }
+    }
+
+    /// Notes that the screen has jumped: text viewers get it whole.
+    pub(crate) fn restart(&mut self, screen: &Screen) {
+        let replay = screen.replay();
+        self.text.iter_mut().for_each(|viewer| viewer.show(&replay));
+        self.changed(false);
+    }
+
+    /// Takes in who waits at the listeners, and gives every viewer its turn.
+    pub(crate) fn serve(
+        &mut self,
+        screen: &Screen,
+        mut tty: Option<&mut Tty>,
+        title: &str,
+        now: Instant,
+    ) {
+        while let Some(socket) = accept(self.rfb_listener.as_ref()) {
+            self.take_rfb(socket, title, screen, now);
+        }
+        while let Some(socket) = accept(self.text_listener.as_ref()) {
+            self.take_text(socket, screen, now);
+        }
+        self.rfb.retain_mut(|viewer| {
+            viewer.read(screen, tty.as_deref_mut(), now) == Stays::Yes
+                && viewer.refresh(screen, now) == Stays::Yes
+        });
+        self.text.retain_mut(|viewer| {
+            hear(viewer, tty.as_deref_mut()) && viewer.write(|| screen.replay(), now)
+        });
+    }
+
+    /// Takes an RFB viewer; says whether there was a place. A viewer that has not finished its
+    /// handshake, or is stalled, gives its place up.
+    pub(crate) fn take_rfb(
+        &mut self,
+        socket: OwnedFd,
+        title: &str,
+        screen: &Screen,
+        now: Instant,
+    ) -> bool {
+        if self.rfb.len() >= VIEWERS_MAX {
+            let half_open =
+                oldest(&self.rfb, |v| if v.is_ready() { None } else { Some(v.came_at()) });
+            let stalled =
+                || oldest(&self.rfb, |v| v.stalled_since().filter(|s| now > *s + STALLED));
+            let Some(index) = half_open.or_else(stalled) else { return false };
+            self.rfb.remove(index);
+        }
+        self.rfb.push(RfbViewer::new(socket, title, screen, now));
+        true
+    }
+
+    /// Takes a text viewer, who sees the screen first; says whether there was a place.
+    pub(crate) fn take_text(&mut self, socket: OwnedFd, screen: &Screen, now: Instant) -> bool {
+        if self.text.len() >= VIEWERS_MAX {
+            let stalled = oldest(&self.text, |v| v.stalled_since().filter(|s| now > *s + STALLED));
+            let Some(index) = stalled else { return false };
+            self.text.remove(index);
+        }
+        self.text.push(TextViewer::new(socket, screen.replay(), now));
+        true
+    }
+
+    /// Tells the text viewers why this is the end, as far as their sockets have room now.
+    pub(crate) fn say_farewell(&mut self, farewell: Farewell, screen: &Screen, now: Instant) {
+        let line = format!("\r\n-- {} --\r\n", farewell.sentence());
+        for viewer in &mut self.text {
+            viewer.show(line.as_bytes());
+            viewer.write(|| screen.replay(), now);
+        }
+    }
+}
+
+/// The index of the viewer with the earliest of the times that `time` finds.
+fn oldest<V>(viewers: &[V], time: impl Fn(&V) -> Option<Instant>) -> Option<usize> {
+    let times = viewers.iter().enumerate().filter_map(|(index, v)| Some((time(v)?, index)));
+    times.min().map(|(_, index)| index)
+}
+
+/// Types what a text viewer typed; says whether the viewer is still there.
+fn hear(viewer: &TextViewer, tty: Option<&mut Tty>) -> bool {
+    let mut buffer = [0; TYPED_MAX];
+    match tty {
+        Some(tty) if tty.room() >= TYPED_MAX => match viewer.read(&mut buffer) {
+            Typed::Bytes(length) => {
+                tty.type_keys(buffer.get(..length).unwrap_or_default());
+                true
+            }
+            Typed::Nothing => true,
+            Typed::Gone => false,
+        },
+        // The guest does not read. What the viewer typed waits in its socket, unless it left.
+        Some(_) => !viewer.left(),
+        // Without a tty there is nobody to type to; what comes is dropped, so that a viewer who
+        // leaves is noticed.
+        None => viewer.read(&mut buffer) != Typed::Gone,
+    }
+}
+
+fn accept(listener: Option<&OwnedFd>) -> Option<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let raw = accept4(listener?.as_raw_fd(), flags).ok()?;
+    // SAFETY: accept4 has just made this descriptor for this process, and nobody else owns it.
+    Some(unsafe { OwnedFd::from_raw_fd(raw) })
+}
