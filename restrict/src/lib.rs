@@ -1,0 +1,42 @@
+//! Plans a process's confinement, enters it, and attests it from outside.
+//!
+//! A [`Plan`] is a value: what a process keeps. The program that reads hostile bytes calls
+//! [`enter()`] first in its `main`, and gets a [`Confined`] that its serving functions ask for. Its
+//! spawner starts it with [`Launch`] and believes nothing until [`attest()`] has looked at it from
+//! outside. Both are in one crate so that what is entered and what is attested are read side by
+//! side; the two never run in one process.
+//!
+//! What is not here: what the programs do once they are confined, who may be served, and every
+//! decision about what a failed attestation leads to. There is one policy for each kind of
+//! process, and no switch that weakens it.
+//!
+//! Linux on x86-64 alone, from 4.19 on.
+
+mod attest;
+mod child;
+mod confined;
+mod descriptors;
+mod enter;
+mod identity;
+mod leftovers;
+mod limit;
+mod netns;
+mod plan;
+mod policy;
+mod range;
+mod report;
+mod spawn;
+mod status;
+
+pub use attest::{Attestation, Expected, Moment, Property, attest};
+pub use child::{Child, Ending, Reaped, become_subreaper};
+pub use confined::Confined;
+pub use enter::{EnterError, Leak, PrivilegeError, RootError, enter};
+pub use identity::{Gid, IdentityError, Uid};
+pub use leftovers::LeftoverError;
+pub use limit::Limit;
+pub use netns::{NetworkError, empty_network};
+pub use plan::{Kept, Kind, Network, Plan, PlanError};
+pub use policy::{Policy, PolicyError};
+pub use range::{RangeError, UidRange};
+pub use spawn::{FileId, Launch, Launching, Program, SpawnError};

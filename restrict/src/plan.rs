@@ -1,0 +1,306 @@
+//! What a process keeps once it is confined: a value that is entered, attested and printed.
+//!
+//! Nothing is done here; [`crate::enter()`] carries a plan out and [`crate::attest()`] compares a
+//! process with it. There is one released plan for converters, used by the tests as well.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::os::fd::RawFd;
+
+use crate::identity::{Gid, Uid};
+use crate::limit::Limit;
+use crate::policy::{Policy, PolicyError};
+
+/// Descriptors 0, 1 and 2 are always there: `/dev/null` twice, and stderr.
+const FIRST_KEPT: RawFd = 3;
+
+/// Descriptors open at once in a converter: a dozen are handed in, the rest are viewers.
+const CONVERTER_OPEN_FILES: u64 = 64;
+/// A saved screen: the longest scrollback with every cell in a colour of its own is below it.
+const CONVERTER_FILE_SIZE: u64 = 1024 * 1024;
+/// Program, stack, one screen with scrollback, and a picture for each of its viewers.
+const CONVERTER_ADDRESS_SPACE: u64 = 64 * 1024 * 1024;
+/// What `uname` answers inside, whatever the host is called.
+const CONVERTER_HOSTNAME: &str = "converter";
+
+/// What a kept descriptor is, as far as `fstat` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A pseudo-terminal, either end.
+    Terminal,
+    /// A socket: a listener, or a connected one.
+    Socket,
+    /// A regular file: a lock, or a state file opened by the parent.
+    File,
+    /// A pipe.
+    Pipe,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Terminal => "a pseudo-terminal",
+            Self::Socket => "a socket",
+            Self::File => "a regular file",
+            Self::Pipe => "a pipe",
+        })
+    }
+}
+
+/// A descriptor that is handed in, and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Its number in the confined process, 3 or more.
+    pub number: RawFd,
+    /// What it must be.
+    pub kind: Kind,
+    /// What it is for, in a word or two.
+    pub purpose: &'static str,
+}
+
+/// The network namespace of a confined process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// A new, empty one.
+    Own,
+    /// The empty one whose descriptor is handed in at this number. It is closed after joining.
+    Join(RawFd),
+}
+
+/// What a process keeps once it is confined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    uid: Uid,
+    gid: Gid,
+    network: Network,
+    kept: Vec<Kept>,
+    limits: Vec<(Limit, u64)>,
+    policy: Policy,
+    hostname: &'static str,
+}
+
+/// A plan that nothing could enter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A number belongs to the standard three, or lies at or above the limit.
+    #[error("descriptor {number} ({purpose}) is not between 3 and {limit}")]
+    Number {
+        /// The number.
+        number: RawFd,
+        /// What it was for.
+        purpose: &'static str,
+        /// The plan's limit of open files.
+        limit: u64,
+    },
+    /// Two descriptors were given one number.
+    #[error("descriptor {0} is planned twice")]
+    Twice(RawFd),
+    /// The policy's text is not a policy.
+    #[error("read the system call policy")]
+    Policy(#[from] PolicyError),
+}
+
+impl Plan {
+    /// The released plan for a converter: the program that reads a guest's console.
+    pub fn converter(
+        uid: Uid,
+        gid: Gid,
+        network: Network,
+        kept: Vec<Kept>,
+    ) -> Result<Self, PlanError> {
+        refuse_bad_numbers(network, &kept)?;
+        let limits = vec![
+            (Limit::Core, 0),
+            (Limit::LockedMemory, 0),
+            (Limit::MessageQueues, 0),
+            (Limit::FileLocks, 0),
+            (Limit::FileSize, CONVERTER_FILE_SIZE),
+            (Limit::OpenFiles, CONVERTER_OPEN_FILES),
+            (Limit::AddressSpace, CONVERTER_ADDRESS_SPACE),
+            (Limit::Processes, 0),
+        ];
+        let policy = Policy::converter()?;
+        Ok(Self { uid, gid, network, kept, limits, policy, hostname: CONVERTER_HOSTNAME })
+    }
+
+    /// The user id.
+    #[must_use]
+    pub fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    /// The group id.
+    #[must_use]
+    pub fn gid(&self) -> Gid {
+        self.gid
+    }
+
+    /// The network namespace.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.network
+    }
+
+    /// The descriptors that are handed in and stay, besides 0, 1 and 2.
+    #[must_use]
+    pub fn kept(&self) -> &[Kept] {
+        &self.kept
+    }
+
+    /// The resource limits, each both soft and hard.
+    #[must_use]
+    pub fn limits(&self) -> &[(Limit, u64)] {
+        &self.limits
+    }
+
+    /// One limit's value.
+    #[must_use]
+    pub fn limit(&self, wanted: Limit) -> Option<u64> {
+        self.limits.iter().find(|(limit, _)| *limit == wanted).map(|(_, value)| *value)
+    }
+
+    /// The system calls that stay possible.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The host name that the process sees.
+    #[must_use]
+    pub fn hostname(&self) -> &'static str {
+        self.hostname
+    }
+
+    /// The plan as sentences for people: one property each, in the order in which it is entered.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let mut sentences = vec![
+            "it starts with an empty environment".to_owned(),
+            "descriptors 0 and 1 are /dev/null, 2 is the log".to_owned(),
+        ];
+        for Kept { number, kind, purpose } in &self.kept {
+            sentences.push(format!("descriptor {number} is {kind}: {purpose}"));
+        }
+        sentences.push(match self.network {
+            Network::Own => "its network namespace is its own, and empty".to_owned(),
+            Network::Join(_) => {
+                "its network namespace is empty, and shared with its kind only".to_owned()
+            }
+        });
+        sentences.push("its mount, pid, ipc and uts namespaces are its own".to_owned());
+        sentences.push("its root is an empty read-only tmpfs, the only mount it has".to_owned());
+        sentences.push(format!("its host is called {}", self.hostname));
+        for (limit, value) in &self.limits {
+            sentences.push(format!("at most {value} {}", limit.noun()));
+        }
+        sentences.push("it has no capability in any set, and none can be raised".to_owned());
+        sentences.push(format!(
+            "its user is {} and its group {}, with no other group",
+            self.uid, self.gid
+        ));
+        sentences.push("it leaves no core dump and cannot be traced by its own user".to_owned());
+        sentences.push("it can never gain privileges by executing a program".to_owned());
+        sentences.push(format!(
+            "it may make {} system calls; any other ends it with SIGSYS",
+            self.policy.calls().collect::<BTreeSet<_>>().len()
+        ));
+        sentences
+    }
+}
+
+fn refuse_bad_numbers(network: Network, kept: &[Kept]) -> Result<(), PlanError> {
+    let mut seen = BTreeSet::new();
+    let joined = match network {
+        Network::Own => None,
+        Network::Join(number) => Some((number, "network namespace")),
+    };
+    let kept = kept.iter().map(|kept| (kept.number, kept.purpose));
+    for (number, purpose) in kept.chain(joined) {
+        let within = u64::try_from(number).is_ok_and(|number| number < CONVERTER_OPEN_FILES);
+        if number < FIRST_KEPT || !within {
+            return Err(PlanError::Number { number, purpose, limit: CONVERTER_OPEN_FILES });
+        }
+        if !seen.insert(number) {
+            return Err(PlanError::Twice(number));
+        }
+    }
+    Ok(())
+}
+
+/// The plan's sentences, one a line.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for sentence in self.sentences() {
+            writeln!(f, "{sentence}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(network: Network, numbers: &[RawFd]) -> Result<Plan, PlanError> {
+        let kept = numbers
+            .iter()
+            .map(|&number| Kept { number, kind: Kind::Socket, purpose: "test" })
+            .collect();
+        let uid = Uid::new(1_879_048_193).unwrap();
+        Plan::converter(uid, uid.into(), network, kept)
+    }
+
+    #[test]
+    fn refuses_the_standard_three_and_numbers_above_the_limit() {
+        for number in [-1, 0, 2, 64, RawFd::MAX] {
+            assert!(matches!(
+                plan(Network::Own, &[number]),
+                Err(PlanError::Number { number: refused, .. }) if refused == number
+            ));
+        }
+        assert!(plan(Network::Own, &[3, 63]).is_ok());
+    }
+
+    #[test]
+    fn refuses_one_number_for_two_descriptors() {
+        assert_eq!(plan(Network::Own, &[5, 3, 5]), Err(PlanError::Twice(5)));
+        assert_eq!(plan(Network::Join(5), &[5]), Err(PlanError::Twice(5)));
+    }
+
+    #[test]
+    fn the_released_plan_sets_every_limit() {
+        let plan = plan(Network::Own, &[]).unwrap();
+        for limit in Limit::ALL {
+            assert!(plan.limit(limit).is_some(), "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn a_plan_reads_as_sentences() {
+        assert_eq!(
+            plan(Network::Join(9), &[4]).unwrap().to_string(),
+            "\
+it starts with an empty environment
+descriptors 0 and 1 are /dev/null, 2 is the log
+descriptor 4 is a socket: test
+its network namespace is empty, and shared with its kind only
+its mount, pid, ipc and uts namespaces are its own
+its root is an empty read-only tmpfs, the only mount it has
+its host is called converter
+at most 0 bytes in a core dump
+at most 0 bytes of locked memory
+at most 0 bytes of message queues
+at most 0 file locks
+at most 1048576 bytes in a written file
+at most 64 open descriptors
+at most 67108864 bytes of address space
+at most 0 further processes and threads
+it has no capability in any set, and none can be raised
+its user is 1879048193 and its group 1879048193, with no other group
+it leaves no core dump and cannot be traced by its own user
+it can never gain privileges by executing a program
+it may make 35 system calls; any other ends it with SIGSYS
+"
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! Which system calls a confined process may make: commented text, parsed, and compiled to BPF.
+//!
+//! The texts are in `policies/`. Everything that a policy does not list kills the process. There is
+//! no other action and no mode in which a forbidden call is let through, so that the tests meet
+//! what is released.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+mod names;
+
+#[cfg(test)]
+mod tests;
+
+const CONVERTER: &str = include_str!("../policies/converter.policy");
+
+/// Arguments that a system call has at most; the kernel shows a filter that many.
+const ARGUMENTS_MAX: u8 = 6;
+
+/// The system calls that a confined process may make, each with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    lines: Vec<Line>,
+}
+
+/// One line of a policy: a call, under conditions that must all hold, and why it is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    call: &'static str,
+    number: i64,
+    conditions: Vec<Condition>,
+    reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Condition {
+    argument: u8,
+    test: Test,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Test {
+    /// The argument's low half is this value.
+    Is(u32),
+    /// None of these bits of the argument's low half is set.
+    Lacks(u32),
+    /// The whole argument is zero.
+    Null,
+}
+
+/// A policy text that is not a policy. Lines are counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A line has no reason.
+    #[error("policy line {0} has no reason")]
+    NoReason(usize),
+    /// A line names a system call that the table in `policy/names.rs` lacks.
+    #[error("policy line {line}: {name} is no known system call")]
+    UnknownCall {
+        /// The line.
+        line: usize,
+        /// What it named.
+        name: String,
+    },
+    /// A condition is none.
+    #[error("policy line {line}: {condition:?} is no condition")]
+    Condition {
+        /// The line.
+        line: usize,
+        /// The condition's text.
+        condition: String,
+    },
+    /// A call has a line without conditions and others beside it, which then mean nothing.
+    #[error("policy has a line for {0} that another one makes meaningless")]
+    Redundant(&'static str),
+    /// The filter could not be compiled.
+    #[error("compile the policy: {0}")]
+    Compile(String),
+}
+
+impl Policy {
+    /// The released policy for a converter, `policies/converter.policy`.
+    pub fn converter() -> Result<Self, PolicyError> {
+        Self::parse(CONVERTER)
+    }
+
+    /// Reads a policy's text; the grammar is at the top of `policies/converter.policy`.
+    fn parse(text: &str) -> Result<Self, PolicyError> {
+        let mut lines = Vec::new();
+        for (at, line) in (1..).zip(text.lines()) {
+            if !line.trim().is_empty() && !line.starts_with('#') {
+                lines.push(Line::parse(at, line)?);
+            }
+        }
+        for (at, line) in lines.iter().enumerate() {
+            let meaningless = |other: &Line| {
+                other.number == line.number
+                    && (line.conditions.is_empty() || other.conditions == line.conditions)
+            };
+            if lines.iter().enumerate().any(|(i, other)| i != at && meaningless(other)) {
+                return Err(PolicyError::Redundant(line.call));
+            }
+        }
+        Ok(Self { lines })
+    }
+
+    /// The name of the call that each line allows, in the policy's order.
+    pub fn calls(&self) -> impl Iterator<Item = &'static str> {
+        self.lines.iter().map(|line| line.call)
+    }
+
+    /// Each line's call and its reason, in the policy's order.
+    pub fn reasons(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.lines.iter().map(|line| (line.call, line.reason.as_str()))
+    }
+
+    /// The filter: calls of another architecture, and calls that no line allows, kill the process.
+    pub(crate) fn compile(&self) -> Result<BpfProgram, PolicyError> {
+        self.filter().map_err(|error| PolicyError::Compile(error.to_string()))
+    }
+
+    fn filter(&self) -> Result<BpfProgram, seccompiler::BackendError> {
+        let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+        for line in &self.lines {
+            // A call without rules is allowed whatever its arguments.
+            let alternatives = rules.entry(line.number).or_default();
+            if !line.conditions.is_empty() {
+                let conditions =
+                    line.conditions.iter().map(Condition::compile).collect::<Result<_, _>>()?;
+                alternatives.push(SeccompRule::new(conditions)?);
+            }
+        }
+        SeccompFilter::new(
+            rules,
+            SeccompAction::KillProcess,
+            SeccompAction::Allow,
+            TargetArch::x86_64,
+        )?
+        .try_into()
+    }
+}
+
+impl Line {
+    fn parse(at: usize, line: &str) -> Result<Self, PolicyError> {
+        let (allowed, reason) = line.split_once(" -- ").ok_or(PolicyError::NoReason(at))?;
+        let reason = reason.trim();
+        if reason.is_empty() {
+            return Err(PolicyError::NoReason(at));
+        }
+        let allowed = allowed.trim();
+        let (name, conditions) = allowed.split_once(' ').unwrap_or((allowed, ""));
+        let (call, number) = names::system_call(name)
+            .ok_or_else(|| PolicyError::UnknownCall { line: at, name: name.to_owned() })?;
+        let conditions = conditions
+            .split(" and ")
+            .map(str::trim)
+            .filter(|condition| !condition.is_empty())
+            .map(|condition| {
+                Condition::parse(condition).ok_or_else(|| PolicyError::Condition {
+                    line: at,
+                    condition: condition.to_owned(),
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { call, number, conditions, reason: reason.to_owned() })
+    }
+}
+
+impl Condition {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        let argument = words.next()?.strip_prefix("arg")?.parse().ok()?;
+        let test = match (words.next()?, words.next()) {
+            ("is", Some(value)) => Test::Is(names::value(value)?),
+            ("lacks", Some(value)) => Test::Lacks(names::value(value)?),
+            ("null", None) => Test::Null,
+            (_, _) => return None,
+        };
+        (argument < ARGUMENTS_MAX && words.next().is_none()).then_some(Self { argument, test })
+    }
+
+    fn compile(&self) -> Result<SeccompCondition, seccompiler::BackendError> {
+        let (length, operator, value) = match self.test {
+            Test::Is(value) => (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value),
+            Test::Lacks(bits) => {
+                (SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(u64::from(bits)), 0)
+            }
+            Test::Null => (SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0),
+        };
+        SeccompCondition::new(self.argument, length, operator, u64::from(value))
+    }
+}

@@ -1,0 +1,199 @@
+//! The policy's grammar, and the filter tried in both directions by processes that have only it.
+
+#![allow(
+    unsafe_code,
+    reason = "forked children make raw system calls to see which of them the filter lets through"
+)]
+
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+
+use super::*;
+
+/// A child that only has the filter ends with this when the call came back.
+const CAME_BACK: i32 = 7;
+/// Above every system call number of Linux 6.18.
+const CALLS_END: i64 = 600;
+/// `uretprobe` and `uprobe`: the kernel writes these calls into a traced program itself, so that it
+/// asks no filter, and refuses them from anywhere else (kernel/seccomp.c).
+const PROBES: [i64; 2] = [335, 336];
+/// The bit of the x32 interface's numbers.
+const X32: i64 = 0x4000_0000;
+
+/// How a child ends that enters `filter` and then makes the call with these arguments.
+fn outcome(filter: &BpfProgram, number: i64, arguments: [u64; 6]) -> WaitStatus {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: the child makes system calls only, on memory that it has.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Parent { child } => waitpid(child, None).unwrap(),
+        ForkResult::Child => {
+            let applied = seccompiler::apply_filter(filter);
+            // SAFETY: the pointers among the arguments are null or point to what the test owns.
+            unsafe { libc::syscall(number, a, b, c, d, e, f) };
+            let code = if applied.is_ok() { CAME_BACK } else { 1 };
+            // SAFETY: ends the process without running the parent's exit handlers.
+            unsafe { libc::_exit(code) }
+        }
+    }
+}
+
+fn is_killed(status: WaitStatus) -> bool {
+    matches!(status, WaitStatus::Signaled(_, nix::sys::signal::Signal::SIGSYS, _))
+}
+
+fn came_back(status: WaitStatus) -> bool {
+    matches!(status, WaitStatus::Exited(_, CAME_BACK))
+}
+
+fn number(name: &str) -> i64 {
+    names::system_call(name).unwrap().1
+}
+
+#[test]
+fn the_released_policy_is_one() {
+    let policy = Policy::converter().unwrap();
+    assert!(policy.calls().count() > 30);
+    assert!(policy.reasons().all(|(_, reason)| reason.len() > 5));
+    policy.compile().unwrap();
+}
+
+#[test]
+fn refuses_a_line_without_a_reason() {
+    assert_eq!(Policy::parse("# first\nread\n"), Err(PolicyError::NoReason(2)));
+    assert_eq!(Policy::parse("read --  \n"), Err(PolicyError::NoReason(1)));
+}
+
+#[test]
+fn refuses_names_and_conditions_that_it_does_not_know() {
+    let unknown = PolicyError::UnknownCall { line: 1, name: "raed".into() };
+    assert_eq!(Policy::parse("raed -- typed badly"), Err(unknown));
+    for condition in ["arg6 is 1", "arg1 was 1", "arg1 is", "arg1 is FIONBO", "arg1 null 3", "a"] {
+        let refused = PolicyError::Condition { line: 1, condition: condition.into() };
+        assert_eq!(Policy::parse(&format!("ioctl {condition} -- reason")), Err(refused));
+    }
+}
+
+#[test]
+fn refuses_a_line_that_another_makes_meaningless() {
+    for text in [
+        "read -- one\nread -- two",
+        "ioctl arg1 is 1 -- one\nioctl -- all",
+        "ioctl arg1 is 1 -- one\nioctl arg1 is 1 -- again",
+    ] {
+        assert!(matches!(Policy::parse(text), Err(PolicyError::Redundant(_))), "{text}");
+    }
+    assert!(Policy::parse("ioctl arg1 is 1 -- one\nioctl arg1 is 2 -- two").is_ok());
+}
+
+#[test]
+fn every_call_that_no_line_names_kills_whatever_its_number() {
+    let policy = Policy::converter().unwrap();
+    let filter = policy.compile().unwrap();
+    let allowed: Vec<i64> = policy.lines.iter().map(|line| line.number).collect();
+    let exempt = |number: &i64| allowed.contains(number) || PROBES.contains(number);
+    for number in (0..CALLS_END).filter(|number| !exempt(number)) {
+        let status = outcome(&filter, number, [0; 6]);
+        assert!(is_killed(status), "system call {number}: {status:?}");
+    }
+}
+
+#[test]
+fn no_call_passes_by_its_x32_number() {
+    let policy = Policy::converter().unwrap();
+    let filter = policy.compile().unwrap();
+    for line in &policy.lines {
+        let status = outcome(&filter, line.number | X32, [0; 6]);
+        assert!(is_killed(status), "{}: {status:?}", line.call);
+    }
+}
+
+#[test]
+fn conditions_hold_and_bite() {
+    let filter = Policy::converter().unwrap().compile().unwrap();
+    let none = u64::MAX;
+    let bytes = *b"x\0";
+    let text = bytes.as_ptr() as u64;
+    let page = |protection| [0, 4096, protection, 0x22, none, 0];
+    // AT_FDCWD, which is -100.
+    let here = none - 99;
+    for (name, arguments, passes) in [
+        ("mmap", page(3), true),
+        ("mmap", page(7), false),
+        ("mmap", page(4), false),
+        ("mprotect", [0, 0, 1, 0, 0, 0], true),
+        ("mprotect", [0, 0, 5, 0, 0, 0], false),
+        ("ioctl", [none, 0x5413, 0, 0, 0, 0], true),
+        ("ioctl", [none, 0x5414, 0, 0, 0, 0], true),
+        ("ioctl", [none, 0x5412, text, 0, 0, 0], false),
+        // The kernel takes an int here, and so does the filter.
+        ("ioctl", [none, 0xFFFF_FFFF_0000_5413, 0, 0, 0, 0], true),
+        ("fcntl", [none, 4, 0, 0, 0, 0], true),
+        ("fcntl", [none, 8, 0, 0, 0, 0], false),
+        ("fcntl", [none, 1036, 0, 0, 0, 0], false),
+        ("sendto", [none, text, 1, 0, 0, 0], true),
+        ("sendto", [none, text, 1, 0, text, 2], false),
+        ("sendto", [none, text, 1, 0, 1 << 32, 2], false),
+        ("setsockopt", [none, 6, 1, 0, 0, 0], true),
+        ("setsockopt", [none, 1, 1, 0, 0, 0], false),
+        ("setsockopt", [none, 6, 2, 0, 0, 0], false),
+        ("getsockopt", [none, 1, 17, 0, 0, 0], true),
+        ("getsockopt", [none, 1, 9, 0, 0, 0], false),
+        ("newfstatat", [none, text, 0, 0x1000, 0, 0], true),
+        ("newfstatat", [here, text, 0, 0, 0, 0], false),
+        ("statx", [none, text, 0x1000, 0, 0, 0], true),
+        ("statx", [here, text, 0, 0, 0, 0], false),
+    ] {
+        let status = outcome(&filter, number(name), arguments);
+        let held = if passes { came_back(status) } else { is_killed(status) };
+        assert!(held, "{name} {arguments:x?}: {status:?}");
+    }
+}
+
+#[test]
+fn the_calls_that_open_run_reach_or_rise_kill() {
+    let filter = Policy::converter().unwrap().compile().unwrap();
+    for (name, number) in [
+        ("open", libc::SYS_open),
+        ("openat", libc::SYS_openat),
+        ("openat2", libc::SYS_openat2),
+        ("creat", libc::SYS_creat),
+        ("socket", libc::SYS_socket),
+        ("socketpair", libc::SYS_socketpair),
+        ("connect", libc::SYS_connect),
+        ("bind", libc::SYS_bind),
+        ("listen", libc::SYS_listen),
+        ("sendmsg", libc::SYS_sendmsg),
+        ("sendmmsg", libc::SYS_sendmmsg),
+        ("fork", libc::SYS_fork),
+        ("vfork", libc::SYS_vfork),
+        ("clone", libc::SYS_clone),
+        ("clone3", libc::SYS_clone3),
+        ("execve", libc::SYS_execve),
+        ("execveat", libc::SYS_execveat),
+        ("kill", libc::SYS_kill),
+        ("tgkill", libc::SYS_tgkill),
+        ("ptrace", libc::SYS_ptrace),
+        ("process_vm_writev", libc::SYS_process_vm_writev),
+        ("mount", libc::SYS_mount),
+        ("setns", libc::SYS_setns),
+        ("unshare", libc::SYS_unshare),
+        ("chroot", libc::SYS_chroot),
+        ("setuid", libc::SYS_setuid),
+        ("setresuid", libc::SYS_setresuid),
+        ("setgroups", libc::SYS_setgroups),
+        ("capset", libc::SYS_capset),
+        ("prctl", libc::SYS_prctl),
+        ("seccomp", libc::SYS_seccomp),
+        ("personality", libc::SYS_personality),
+        ("bpf", libc::SYS_bpf),
+        ("io_uring_setup", libc::SYS_io_uring_setup),
+        ("userfaultfd", libc::SYS_userfaultfd),
+        ("memfd_create", libc::SYS_memfd_create),
+        ("pkey_mprotect", libc::SYS_pkey_mprotect),
+        ("shmat", libc::SYS_shmat),
+        ("pidfd_getfd", libc::SYS_pidfd_getfd),
+    ] {
+        let status = outcome(&filter, number, [0; 6]);
+        assert!(is_killed(status), "{name}: {status:?}");
+    }
+}
