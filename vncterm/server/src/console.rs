@@ -92,11 +92,10 @@ pub(crate) struct Console {
     output_at: Option<Instant>,
 }
 
-/// What poll found; one flag for each kind of descriptor, in the order that they are asked.
+/// What poll found of the two that are not asked at every turn anyway.
 #[derive(Debug, Clone, Copy)]
 struct Ready {
     tty: bool,
-    tty_room: bool,
     control: bool,
 }
 
@@ -148,8 +147,8 @@ impl Console {
             if self.phase != Phase::Waiting {
                 self.viewers.serve(&self.screen, self.tty.as_mut(), &self.settings.title, now);
             }
-            if ready.tty_room || self.tty.as_ref().is_some_and(Tty::wants_write) {
-                self.tty.as_mut().into_iter().for_each(Tty::write);
+            if let Some(tty) = self.tty.as_mut().filter(|tty| tty.wants_write()) {
+                tty.write();
             }
             if let Some(ending) = self.over(now) {
                 let farewell = match ending {
@@ -187,7 +186,6 @@ impl Console {
         Ready {
             control: !found(0).is_empty(),
             tty: tty.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR),
-            tty_room: tty.contains(PollFlags::POLLOUT),
         }
     }
 

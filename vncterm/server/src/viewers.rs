@@ -98,10 +98,13 @@ impl Viewers {
         title: &str,
         now: Instant,
     ) {
-        while let Some(socket) = accept(self.rfb_listener.as_ref()) {
+        // A bounded number a turn: who comes in faster waits, and holds nobody up.
+        for _ in 0..VIEWERS_MAX {
+            let Some(socket) = accept(self.rfb_listener.as_ref()) else { break };
             self.take_rfb(socket, title, screen, now);
         }
-        while let Some(socket) = accept(self.text_listener.as_ref()) {
+        for _ in 0..VIEWERS_MAX {
+            let Some(socket) = accept(self.text_listener.as_ref()) else { break };
             self.take_text(socket, screen, now);
         }
         self.rfb.retain_mut(|viewer| {
