@@ -1,0 +1,207 @@
+//! The bucket: tokens come at a steady rate, and what is asked for either goes or waits.
+//!
+//! A request that has to wait takes nothing: it asks again when it was told to.
+
+use core::cell::Cell;
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{InsufficientCapacity, Quota, RateLimiter};
+
+use crate::Rates;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// Any operation but opening a transaction: one token.
+    Operation,
+    /// Opening a transaction: as many tokens as [`Rates::transaction_cost`] says.
+    Transaction,
+}
+
+/// Whether it may be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may, and its tokens are taken.
+    Granted,
+    /// Not before so much time has passed, when exactly enough tokens are there. None were taken.
+    Wait(Duration),
+}
+
+/// A bucket, full when it is made.
+pub struct Bucket {
+    rates: Rates,
+    limiter: RateLimiter<NotKeyed, InMemoryState, ToldTime, NoOpMiddleware<Nanos>>,
+}
+
+/// The time that the bucket was last told, which never runs backwards.
+struct ToldTime(Cell<Nanos>);
+
+impl Clock for ToldTime {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.get()
+    }
+}
+
+impl Bucket {
+    /// A full bucket at a time that is no later than any it will be told.
+    #[must_use]
+    pub fn new(rates: Rates, now: Duration) -> Self {
+        let told = ToldTime(Cell::new(nanos(now)));
+        let quota = Quota::per_second(rates.operations_per_second()).allow_burst(rates.burst());
+        Self { rates, limiter: RateLimiter::direct_with_clock(quota, told) }
+    }
+
+    /// Takes the tokens if they are there at `now`, the time since some fixed start.
+    ///
+    /// A `now` before one that was told already counts as that one.
+    pub fn admit(&mut self, cost: Cost, now: Duration) -> Admission {
+        let told = &self.limiter.clock().0;
+        told.set(told.get().max(nanos(now)));
+        let now = told.get();
+        match self.limiter.check_n(self.tokens(cost)) {
+            Ok(Ok(())) => Admission::Granted,
+            Ok(Err(until)) => Admission::Wait(until.wait_time_from(now)),
+            Err(InsufficientCapacity(_)) => {
+                unreachable!("rates with a burst below a cost can't be made")
+            }
+        }
+    }
+
+    fn tokens(&self, cost: Cost) -> NonZeroU32 {
+        match cost {
+            Cost::Operation => NonZeroU32::MIN,
+            Cost::Transaction => self.rates.transaction_cost(),
+        }
+    }
+}
+
+impl core::fmt::Debug for Bucket {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_struct("Bucket").field("rates", &self.rates).finish_non_exhaustive()
+    }
+}
+
+/// The time in nanoseconds, standing still after 292 years: half the range, so that nothing that
+/// is added to it can run over.
+fn nanos(time: Duration) -> Nanos {
+    let end = u64::MAX / 2;
+    Nanos::from(u64::try_from(time.as_nanos()).unwrap_or(end).min(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The same law in whole numbers: the tokens are counted in nanoseconds of filling, one
+    /// nanosecond comes each nanosecond.
+    struct Model {
+        period: u64,
+        capacity: u64,
+        level: u64,
+        time: u64,
+    }
+
+    impl Model {
+        fn admit(&mut self, tokens: u64, now: u64) -> Admission {
+            self.level = self.capacity.min(self.level + (now - self.time));
+            self.time = now;
+            let price = tokens * self.period;
+            if self.level >= price {
+                self.level -= price;
+                Admission::Granted
+            } else {
+                Admission::Wait(Duration::from_nanos(price - self.level))
+            }
+        }
+    }
+
+    fn rates(operations_per_second: u32, burst: u32, transaction_cost: u32) -> Rates {
+        Rates::new(operations_per_second, burst, transaction_cost).expect("rates that make sense")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn it_answers_as_plain_arithmetic_does(
+            per_second in prop_oneof![1..=5000_u32, Just(1_000_000_000)],
+            transaction_cost in 1..=50_u32,
+            spare in 0..=100_u32,
+            start in 0..=u64::from(u32::MAX),
+            asked in prop::collection::vec((any::<bool>(), 0..=40_000_000_u64), 1..200),
+        ) {
+            let rates = rates(per_second, transaction_cost + spare, transaction_cost);
+            let mut bucket = Bucket::new(rates, Duration::from_nanos(start));
+            let period = 1_000_000_000 / u64::from(per_second);
+            let capacity = period * u64::from(transaction_cost + spare);
+            let mut model = Model { period, capacity, level: capacity, time: start };
+            let mut now = start;
+            for (transaction, pause) in asked {
+                now += pause;
+                let (cost, tokens) = match transaction {
+                    true => (Cost::Transaction, u64::from(transaction_cost)),
+                    false => (Cost::Operation, 1),
+                };
+                prop_assert_eq!(
+                    bucket.admit(cost, Duration::from_nanos(now)),
+                    model.admit(tokens, now)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_ends_exactly_when_the_tokens_are_there() {
+        let mut bucket = Bucket::new(rates(100, 20, 20), Duration::ZERO);
+        assert_eq!(bucket.admit(Cost::Transaction, Duration::ZERO), Admission::Granted);
+        let wait = Duration::from_millis(200);
+        assert_eq!(bucket.admit(Cost::Transaction, Duration::ZERO), Admission::Wait(wait));
+        let almost = wait - Duration::from_nanos(1);
+        let rest = Admission::Wait(Duration::from_nanos(1));
+        assert_eq!(bucket.admit(Cost::Transaction, almost), rest);
+        assert_eq!(bucket.admit(Cost::Transaction, wait), Admission::Granted);
+    }
+
+    #[test]
+    fn what_has_to_wait_takes_nothing() {
+        let mut bucket = Bucket::new(rates(1, 25, 20), Duration::ZERO);
+        assert_eq!(bucket.admit(Cost::Transaction, Duration::ZERO), Admission::Granted);
+        for _ in 0..1000 {
+            let wait = Admission::Wait(Duration::from_secs(15));
+            assert_eq!(bucket.admit(Cost::Transaction, Duration::ZERO), wait);
+        }
+        for _ in 0..5 {
+            assert_eq!(bucket.admit(Cost::Operation, Duration::ZERO), Admission::Granted);
+        }
+        let wait = Admission::Wait(Duration::from_secs(1));
+        assert_eq!(bucket.admit(Cost::Operation, Duration::ZERO), wait);
+    }
+
+    #[test]
+    fn a_clock_that_runs_backwards_brings_no_tokens() {
+        let now = Duration::from_secs(10);
+        let mut bucket = Bucket::new(rates(1, 1, 1), now);
+        assert_eq!(bucket.admit(Cost::Operation, now), Admission::Granted);
+        let wait = Admission::Wait(Duration::from_secs(1));
+        assert_eq!(bucket.admit(Cost::Operation, Duration::ZERO), wait);
+        assert_eq!(bucket.admit(Cost::Operation, now), wait);
+    }
+
+    #[test]
+    fn the_slowest_and_largest_bucket_and_the_end_of_time_are_borne() {
+        let slow = rates(1, crate::BURST_MAX, crate::BURST_MAX);
+        let mut bucket = Bucket::new(slow, Duration::MAX);
+        assert_eq!(bucket.admit(Cost::Transaction, Duration::MAX), Admission::Granted);
+        let wait = Admission::Wait(Duration::from_secs(u64::from(crate::BURST_MAX)));
+        assert_eq!(bucket.admit(Cost::Transaction, Duration::MAX), wait);
+    }
+}

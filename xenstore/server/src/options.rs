@@ -1,0 +1,215 @@
+//! The command line.
+//!
+//! Options that C xenstored has are called as they are there.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use lexopt::Parser;
+use lexopt::prelude::*;
+use xenstore_store::{Limits, Quota, Rates, RatesRefusal};
+use xenstore_wire::DomainId;
+
+pub(crate) const USAGE: &str = "\
+Usage: xenstored -D [options]
+
+Serves xenstore on a UNIX socket: $XENSTORED_PATH, else $XENSTORED_RUNDIR/socket, else
+/run/xenstored/socket. Root may do everything. Everybody else is turned away, but see --uid-range.
+
+  -D, --no-domain-init          serve sockets only, without a hypervisor; needed in this version,
+                                which has no guest rings
+  -N, --no-fork                 stay in the foreground
+  -F, --pid-file FILE           write the process id to FILE
+      --uid-range BASE          a user BASE+N is domain N, for N from 1 to 32751
+
+How often a domain may ask, all of its connections together; dom0 is not limited:
+      --operations-per-second N tokens that come in a second (1000)
+      --burst N                 tokens that can be saved up (4000)
+      --transaction-cost N      tokens that opening a transaction takes (20); all else takes one
+
+How much a domain may hold; dom0 is not limited:
+  -E, --entry-nb N              nodes (1000)
+  -S, --entry-size N            bytes of a value (2048)
+  -W, --watch-nb N              watches (128)
+  -t, --transaction N           open transactions (10)
+  -A, --perm-nb N               permissions of a node (5)
+  -M, --path-max N              bytes of a path below its home (2048)
+
+  -H, --help                    print this and leave
+      --version                 print the version and leave
+";
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Help,
+    Version,
+    Serve(Options),
+}
+
+/// How to serve.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) fork: bool,
+    pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) uids: Option<UidRange>,
+    pub(crate) limits: Limits,
+}
+
+/// The users that are domains: the first one's number, less the first domain's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UidRange {
+    base: NonZeroU32,
+}
+
+/// A command line that makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OptionsError {
+    #[error(transparent)]
+    Malformed(#[from] lexopt::Error),
+    #[error("limits: {0}")]
+    Rates(RatesRefusal),
+    #[error("--uid-range {0}: has to leave out root and end before the last user")]
+    UidRange(u32),
+    #[error(
+        "this version has no guest rings and can't serve a hypervisor's domains: say -D to serve \
+         sockets only"
+    )]
+    NoRings,
+}
+
+impl Options {
+    pub(crate) fn parse(mut parser: Parser) -> Result<Command, OptionsError> {
+        let mut sockets_only = false;
+        let mut fork = true;
+        let mut pid_file = None;
+        let mut uids = None;
+        let mut quota = Quota::default();
+        let mut operations_per_second = Rates::DEFAULT.operations_per_second().get();
+        let mut burst = Rates::DEFAULT.burst().get();
+        let mut transaction_cost = Rates::DEFAULT.transaction_cost().get();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Short('D') | Long("no-domain-init") => sockets_only = true,
+                Short('N') | Long("no-fork") => fork = false,
+                Short('F') | Long("pid-file") => pid_file = Some(parser.value()?.into()),
+                Long("uid-range") => uids = Some(UidRange::new(number(&mut parser)?)?),
+                Long("operations-per-second") => operations_per_second = number(&mut parser)?,
+                Long("burst") => burst = number(&mut parser)?,
+                Long("transaction-cost") => transaction_cost = number(&mut parser)?,
+                Short('E') | Long("entry-nb") => quota.nodes = number(&mut parser)?,
+                Short('S') | Long("entry-size") => quota.node_size = number(&mut parser)?,
+                Short('W') | Long("watch-nb") => quota.watches = number(&mut parser)?,
+                Short('t') | Long("transaction") => quota.transactions = number(&mut parser)?,
+                Short('A') | Long("perm-nb") => quota.permissions = number(&mut parser)?,
+                Short('M') | Long("path-max") => quota.path = number(&mut parser)?,
+                Short('H' | 'h') | Long("help") => return Ok(Command::Help),
+                Long("version") => return Ok(Command::Version),
+                Short(_) | Long(_) | Value(_) => {
+                    return Err(argument.unexpected().into());
+                }
+            }
+        }
+        if !sockets_only {
+            return Err(OptionsError::NoRings);
+        }
+        let rates = Rates::new(operations_per_second, burst, transaction_cost)
+            .map_err(OptionsError::Rates)?;
+        Ok(Command::Serve(Self { fork, pid_file, uids, limits: Limits { quota, rates } }))
+    }
+}
+
+impl UidRange {
+    fn new(base: u32) -> Result<Self, OptionsError> {
+        let refusal = OptionsError::UidRange(base);
+        match (NonZeroU32::new(base), base.checked_add(u32::from(DomainId::MAX.number()))) {
+            // The last number means "no user" to the kernel.
+            (Some(base), Some(last)) if last != u32::MAX => Ok(Self { base }),
+            _ => Err(refusal),
+        }
+    }
+
+    /// The domain that a user is. Nobody is dom0 by its number: that is root's.
+    pub(crate) fn domain(self, uid: u32) -> Option<DomainId> {
+        let number = u16::try_from(uid.checked_sub(self.base.get())?).ok()?;
+        DomainId::new(number).ok().filter(|domain| *domain != DomainId::DOM0)
+    }
+}
+
+fn number(parser: &mut Parser) -> Result<u32, lexopt::Error> {
+    parser.value()?.parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, OptionsError> {
+        Options::parse(Parser::from_args(line.split_whitespace()))
+    }
+
+    fn served(line: &str) -> Options {
+        match parse(line) {
+            Ok(Command::Serve(options)) => options,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_store() {
+        let options = served("-D");
+        assert!(options.fork);
+        assert_eq!(options.limits, Limits::default());
+        assert_eq!(options.uids, None);
+        assert_eq!(options.pid_file, None);
+    }
+
+    #[test]
+    fn every_limit_can_be_set() {
+        let options = served(
+            "-N -D -F /x --operations-per-second 5 --burst 30 --transaction-cost 3 \
+             -E 1 -S 2 -W 3 -t 4 -A 6 -M 7",
+        );
+        assert!(!options.fork);
+        assert_eq!(options.pid_file, Some("/x".into()));
+        assert_eq!(Ok(options.limits.rates), Rates::new(5, 30, 3));
+        let Quota { nodes, node_size, watches, transactions, permissions, path, .. } =
+            options.limits.quota;
+        assert_eq!(
+            [nodes, node_size, watches, transactions, permissions, path],
+            [1, 2, 3, 4, 6, 7]
+        );
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense() {
+        for line in [
+            "",
+            "-N",
+            "-D --burst 19",
+            "-D --burst x",
+            "-D --burst",
+            "-D --burst 0 --transaction-cost 0",
+            "-D --operations-per-second 0",
+            "-D --uid-range 0",
+            "-D --uid-range 4294967295",
+            "-D --uid-range 4294934544",
+            "-D --nonsense",
+            "-D stray",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_user_of_the_range_is_its_domain_and_no_other_is_any() {
+        let range = UidRange::new(100_000).expect("a range");
+        let domain = |uid| range.domain(uid).map(DomainId::number);
+        assert_eq!(domain(100_001), Some(1));
+        assert_eq!(domain(132_751), Some(32_751));
+        for uid in [0, 1, 99_999, 100_000, 132_752, 165_537, u32::MAX] {
+            assert_eq!(domain(uid), None, "{uid}");
+        }
+        assert!(UidRange::new(u32::MAX - 1 - 32_751).is_ok());
+    }
+}

@@ -1,0 +1,13 @@
+//! The `xenstored` program as its clients and its host meet it: a process, and bytes on a socket.
+//!
+//! Root alone is dom0 to it, so these tests run as root. What requests mean is tested in
+//! `xenstore-store`, whose transcripts are played here too.
+
+mod bad_clients;
+mod client;
+mod lifecycle;
+mod limits;
+mod process;
+mod serving;
+mod transcripts;
+mod users;

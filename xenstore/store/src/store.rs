@@ -1,0 +1,242 @@
+//! The store: who asks, what and when go in; the reply and who hears of what come out.
+//!
+//! This file decides what a request is about and hands it to the law that it falls under: nodes
+//! in `edit`, transactions in `transaction`, the rest in the files of this folder.
+
+mod control;
+mod domains;
+mod transactions;
+mod watching;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use xenstore_bucket::{Admission, Cost, Rates};
+use xenstore_wire::{
+    DomainId, Message, Operation, Path, PathOperation, Permissions, Reply, Request, Special,
+    TransactionId, WatchEvent,
+};
+
+use crate::caller::Caller;
+use crate::connection::{Connection, ConnectionId};
+use crate::domain::Domain;
+use crate::edit::{Edit, apply};
+use crate::quota::Quota;
+use crate::refusal::Refusal;
+use crate::tree::Tree;
+use crate::watches::Watches;
+
+/// How much every ordinary domain may hold, and how often it may ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// What it may hold.
+    pub quota: Quota,
+    /// How often it may ask.
+    pub rates: Rates,
+}
+
+/// The whole store.
+#[derive(Debug)]
+pub struct Store {
+    limits: Limits,
+    tree: Tree,
+    /// Who may hear of the special names, which are no nodes.
+    specials: BTreeMap<Special, Permissions>,
+    domains: BTreeMap<DomainId, Domain>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    last_connection: u64,
+    watches: Watches,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing yet: the caller's domain is over its limit. Hand the same request in again after
+    /// this time, before any later one of the same connection; those who wait longest first.
+    Waiting(Duration),
+    /// It was done or refused.
+    Answered(Answer),
+    /// The connection has ended: there is nobody to answer.
+    Ended,
+}
+
+/// The answer to a request, and what it means for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// What the caller gets, before any notice.
+    pub reply: Reply,
+    /// Who hears of what, in this order. The caller may be among them.
+    pub notices: Vec<Notice>,
+    /// Connections that ended because their domain has gone: the store has forgotten them.
+    pub ended: Vec<ConnectionId>,
+}
+
+/// An event for one connection.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Notice {
+    /// Who hears.
+    pub to: ConnectionId,
+    /// Of what.
+    pub event: WatchEvent,
+}
+
+/// What was done, where it was not refused.
+type Done = Result<Answer, Refusal>;
+
+impl Answer {
+    fn of(reply: Reply) -> Self {
+        Self { reply, notices: Vec::new(), ended: Vec::new() }
+    }
+
+    fn with(reply: Reply, notices: Vec<Notice>) -> Self {
+        Self { reply, notices, ended: Vec::new() }
+    }
+}
+
+impl Store {
+    /// A store as it is at boot: dom0 has been introduced, and there is the node that toolstacks
+    /// look for to see that a xenstored runs.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        let private = Permissions::private(DomainId::DOM0);
+        let mut tree = Tree::new();
+        if let Ok(path) = "/tool/xenstored".parse() {
+            tree.create(&path, &private.clone().into(), [].into());
+        }
+        Self {
+            limits,
+            tree,
+            specials: Special::ALL.map(|special| (special, private.clone())).into(),
+            domains: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            last_connection: 0,
+            watches: Watches::default(),
+        }
+    }
+
+    /// Takes in a new socket connection.
+    pub fn connect(&mut self, caller: Caller, now: Duration) -> ConnectionId {
+        self.last_connection += 1;
+        let id = ConnectionId(self.last_connection);
+        self.connections.insert(id, Connection::new(caller));
+        if let Caller::Domain(domain) = caller {
+            self.domain(domain, now).connections.insert(id);
+        }
+        id
+    }
+
+    /// Forgets a connection: its watches and open transactions are dropped.
+    pub fn disconnect(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.remove(&id) else { return };
+        for (target, token) in &connection.watches {
+            self.watches.remove(target, id, token);
+        }
+        if let Caller::Domain(domain) = connection.caller
+            && let Some(domain) = self.domains.get_mut(&domain)
+        {
+            domain.connections.remove(&id);
+            domain.budget.forget(id);
+        }
+    }
+
+    /// On whose behalf a connection asks, until it ends.
+    #[must_use]
+    pub fn caller(&self, id: ConnectionId) -> Option<Caller> {
+        self.connections.get(&id).map(|connection| connection.caller)
+    }
+
+    /// How many connections ask on a domain's behalf.
+    #[must_use]
+    pub fn connections_of(&self, domain: DomainId) -> usize {
+        self.domains.get(&domain).map_or(0, |domain| domain.connections.len())
+    }
+
+    /// Does what a message asks, or refuses it, or lets it wait for its tokens.
+    ///
+    /// `now` is the time since some fixed start, the same for every call.
+    pub fn handle(&mut self, from: ConnectionId, message: &Message, now: Duration) -> Outcome {
+        let Some(connection) = self.connections.get(&from) else { return Outcome::Ended };
+        if let Caller::Domain(domain) = connection.caller {
+            match self.domain(domain, now).budget.admit(from, cost(message), now) {
+                Admission::Granted => (),
+                Admission::Wait(wait) => return Outcome::Waiting(wait),
+            }
+        }
+        Outcome::Answered(
+            self.answer(from, message, now)
+                .unwrap_or_else(|refusal| Answer::of(Reply::Error(refusal.code()))),
+        )
+    }
+
+    fn answer(&mut self, from: ConnectionId, message: &Message, now: Duration) -> Done {
+        let home = &self.connection(from)?.home;
+        let request = Request::parse(message.number, &message.payload, home)?;
+        let transaction = message.transaction;
+        match request {
+            Request::Control(words) => self.control(from, &words),
+            Request::Path(path, operation) => self.on_node(from, transaction, &path, &operation),
+            Request::GetSpecialPermissions(special) => self.special_permissions(from, special),
+            Request::SetSpecialPermissions(special, permissions) => {
+                self.set_special_permissions(from, special, permissions)
+            }
+            Request::Watch(watch) => self.watch(from, watch),
+            Request::Unwatch(watch) => self.unwatch(from, &watch),
+            Request::ResetWatches => self.reset_watches(from),
+            Request::TransactionStart => self.start_transaction(from, transaction),
+            Request::TransactionEnd { commit } => self.end_transaction(from, transaction, commit),
+            Request::Introduce { domain, frame: _, port: _ } => self.introduce(from, domain, now),
+            Request::Release(domain) => self.release(from, domain),
+            Request::GetDomainPath(domain) => Ok(Answer::of(Reply::DomainPath(domain.home()))),
+            Request::IsDomainIntroduced(domain) => self.is_introduced(from, domain),
+            Request::Restrict(domain) => self.restrict(from, domain, now),
+        }
+    }
+
+    fn on_node(
+        &mut self,
+        from: ConnectionId,
+        transaction: TransactionId,
+        path: &Path,
+        operation: &PathOperation,
+    ) -> Done {
+        let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
+        let (caller, quota) = (connection.caller, &self.limits.quota);
+        if transaction == TransactionId::NONE {
+            let Edit { reply, change } = apply(&mut self.tree, caller, quota, path, operation)?;
+            let notices = self.announce(change.as_slice());
+            return Ok(Answer::with(reply, notices));
+        }
+        connection
+            .transactions
+            .get_mut(&transaction)
+            .ok_or(Refusal::NoTransaction)?
+            .perform(caller, quota, path, operation)
+            .map(Answer::of)
+    }
+
+    fn connection(&self, id: ConnectionId) -> Result<&Connection, Refusal> {
+        self.connections.get(&id).ok_or(Refusal::Denied)
+    }
+
+    /// Refuses everybody but dom0.
+    fn require_dom0(&self, from: ConnectionId) -> Result<(), Refusal> {
+        match self.connection(from)?.caller {
+            Caller::Dom0 => Ok(()),
+            Caller::Domain(_) => Err(Refusal::Denied),
+        }
+    }
+
+    fn domain(&mut self, domain: DomainId, now: Duration) -> &mut Domain {
+        let rates = self.limits.rates;
+        self.domains.entry(domain).or_insert_with(|| Domain::new(rates, now))
+    }
+}
+
+/// What a message costs, whether it makes sense or not.
+fn cost(message: &Message) -> Cost {
+    match message.operation() {
+        Some(Operation::TransactionStart) => Cost::Transaction,
+        Some(_) | None => Cost::Operation,
+    }
+}

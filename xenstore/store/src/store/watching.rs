@@ -1,0 +1,115 @@
+//! Watches taken and given back, and changes told to those who may know.
+
+use alloc::vec::Vec;
+
+use xenstore_wire::{Operation, Permissions, Reply, Special, Watch, WatchEvent};
+
+use super::{Answer, Done, Notice, Store};
+use crate::caller::{Caller, Need};
+use crate::change::Change;
+use crate::connection::ConnectionId;
+use crate::quota::fits;
+use crate::refusal::Refusal;
+use crate::watches::{Concern, Target};
+
+impl Store {
+    /// WATCH: anybody may watch anything, for who may not read it hears nothing of it. One event
+    /// comes at once, whether there is a node or not.
+    pub(super) fn watch(&mut self, from: ConnectionId, watch: Watch) -> Done {
+        let connection = self.connection(from)?;
+        let (target, home) = Target::of(&watch.name, &connection.home);
+        let quota = &self.limits.quota;
+        if connection.caller != Caller::Dom0
+            && let Target::Node(path) = &target
+            && !quota.allows_path(path)
+        {
+            return Err(Refusal::PathTooLong);
+        }
+        let known = (target, watch.token);
+        if connection.watches.contains(&known) {
+            return Err(Refusal::WatchExists);
+        }
+        let held = self.sum(connection.caller, |connection| connection.watches.len());
+        if connection.caller != Caller::Dom0 && !fits(held + 1, quota.watches) {
+            return Err(Refusal::Quota);
+        }
+        self.watches.add(&known.0, from, known.1.clone(), home);
+        let event = WatchEvent { name: watch.name, token: known.1.clone() };
+        if let Some(connection) = self.connections.get_mut(&from) {
+            connection.watches.insert(known);
+        }
+        let notices = Vec::from([Notice { to: from, event }]);
+        Ok(Answer::with(Reply::Done(Operation::Watch), notices))
+    }
+
+    pub(super) fn unwatch(&mut self, from: ConnectionId, watch: &Watch) -> Done {
+        let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
+        let (target, _) = Target::of(&watch.name, &connection.home);
+        let known = (target, watch.token.clone());
+        if !connection.watches.remove(&known) {
+            return Err(Refusal::NoWatch);
+        }
+        self.watches.remove(&known.0, from, &known.1);
+        Ok(Answer::of(Reply::Done(Operation::Unwatch)))
+    }
+
+    /// RESET_WATCHES: a guest's new kernel wants nothing of what the old one had open.
+    pub(super) fn reset_watches(&mut self, from: ConnectionId) -> Done {
+        let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
+        connection.transactions.clear();
+        for (target, token) in core::mem::take(&mut connection.watches) {
+            self.watches.remove(&target, from, &token);
+        }
+        Ok(Answer::of(Reply::Done(Operation::ResetWatches)))
+    }
+
+    pub(super) fn special_permissions(&self, from: ConnectionId, special: Special) -> Done {
+        let permissions = self.specials.get(&special).ok_or(Refusal::NoNode)?;
+        match self.connection(from)?.caller.may(Need::Read, permissions) {
+            true => Ok(Answer::of(Reply::Permissions(permissions.clone()))),
+            false => Err(Refusal::Denied),
+        }
+    }
+
+    pub(super) fn set_special_permissions(
+        &mut self,
+        from: ConnectionId,
+        special: Special,
+        permissions: Permissions,
+    ) -> Done {
+        self.require_dom0(from)?;
+        self.specials.insert(special, permissions);
+        Ok(Answer::of(Reply::Done(Operation::SetPermissions)))
+    }
+
+    /// The notices that changes lead to, in the order of the changes.
+    pub(super) fn announce(&self, changes: &[Change]) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        for change in changes {
+            self.watches.concern(change, |to, concern, event| {
+                let Ok(watcher) = self.connection(to) else { return };
+                let shown = match concern {
+                    Concern::Changed => change.shows_to(watcher.caller),
+                    Concern::Taken(path) => change.shows_below(path, watcher.caller),
+                };
+                if shown {
+                    notices.push(Notice { to, event });
+                }
+            });
+        }
+        notices
+    }
+
+    /// The notices of something that happened to some domain.
+    pub(super) fn announce_special(&self, special: Special) -> Vec<Notice> {
+        let Some(permissions) = self.specials.get(&special) else { return Vec::new() };
+        let allowed = |id: ConnectionId| {
+            self.connection(id).is_ok_and(|watcher| watcher.caller.may(Need::Read, permissions))
+        };
+        self.watches
+            .on(special)
+            .filter(|(to, _)| allowed(*to))
+            .map(|(to, event)| Notice { to, event })
+            .collect()
+    }
+}

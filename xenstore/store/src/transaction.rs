@@ -1,0 +1,183 @@
+//! A transaction: its own tree, and the record of what was asked of it.
+//!
+//! It commits whenever the result is that of some serial order. Where nobody else changed anything
+//! meanwhile, its tree becomes the live one. Else everything that was asked of it is asked again of
+//! the live tree, and stands there if every reply is the same. And what changed nothing stands where
+//! it began, whatever others did since.
+
+use alloc::vec::Vec;
+use core::mem::size_of;
+
+use xenstore_wire::{Component, Path, PathOperation, Permissions, Reply};
+
+use crate::caller::Caller;
+use crate::change::Change;
+use crate::edit::{Edit, apply};
+use crate::quota::{DOM0_TRANSACTION_BYTES_MAX, Quota};
+use crate::refusal::Refusal;
+use crate::tree::Tree;
+
+/// An open transaction.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    /// The live tree when the transaction was opened.
+    base: Tree,
+    /// The tree as the transaction sees it.
+    tree: Tree,
+    record: Vec<Entry>,
+    record_bytes: usize,
+    changes: Vec<Change>,
+}
+
+/// One thing that was asked, and what came of it.
+#[derive(Debug)]
+struct Entry {
+    path: Path,
+    operation: PathOperation,
+    reply: Reply,
+}
+
+impl Transaction {
+    pub(crate) fn new(live: &Tree) -> Self {
+        Self {
+            base: live.clone(),
+            tree: live.clone(),
+            record: Vec::new(),
+            record_bytes: 0,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Does an operation on the transaction's own tree, and records it with its reply: a refusal
+    /// is one, for it may tell as much as any other.
+    pub(crate) fn perform(
+        &mut self,
+        caller: Caller,
+        quota: &Quota,
+        path: &Path,
+        operation: &PathOperation,
+    ) -> Result<Reply, Refusal> {
+        // Room for the reply is only known afterwards: the bound is passed by one entry at most.
+        if self.record_bytes >= bytes_max(caller, quota) {
+            return Err(Refusal::Quota);
+        }
+        let (outcome, change) = ask(&mut self.tree, caller, quota, path, operation);
+        let entry =
+            Entry { path: path.clone(), operation: operation.clone(), reply: wire_reply(&outcome) };
+        self.record_bytes += entry.size();
+        self.record.push(entry);
+        self.changes.extend(change);
+        outcome
+    }
+
+    /// Makes what was done the live tree, and returns the changes in the order they were made.
+    pub(crate) fn commit(
+        self,
+        live: &mut Tree,
+        caller: Caller,
+        quota: &Quota,
+    ) -> Result<Vec<Change>, Refusal> {
+        if self.base.is(live) {
+            *live = self.tree;
+            return Ok(self.changes);
+        }
+        match self.replay(live, caller, quota) {
+            Some((replayed, changes)) => {
+                *live = replayed;
+                Ok(changes)
+            }
+            None if self.tree.is(&self.base) => Ok(Vec::new()),
+            None => Err(Refusal::Conflict),
+        }
+    }
+
+    /// Asks everything again of another tree; none when a reply differs.
+    fn replay(&self, live: &Tree, caller: Caller, quota: &Quota) -> Option<(Tree, Vec<Change>)> {
+        let mut tree = live.clone();
+        let mut changes = Vec::new();
+        for Entry { path, operation, reply } in &self.record {
+            let (outcome, change) = ask(&mut tree, caller, quota, path, operation);
+            if !tells_the_same(&wire_reply(&outcome), reply) {
+                return None;
+            }
+            changes.extend(change);
+        }
+        Some((tree, changes))
+    }
+}
+
+impl Entry {
+    /// About how much memory the entry keeps.
+    fn size(&self) -> usize {
+        let asked = match &self.operation {
+            PathOperation::Write(value) => value.len(),
+            PathOperation::SetPermissions(permissions) => size_of_permissions(permissions),
+            PathOperation::Directory
+            | PathOperation::DirectoryPart(_)
+            | PathOperation::Read
+            | PathOperation::GetPermissions
+            | PathOperation::Mkdir
+            | PathOperation::Rm => 0,
+        };
+        let answered = match &self.reply {
+            Reply::Value(value) => value.len(),
+            Reply::Names(names) | Reply::Part { names, .. } => {
+                names.iter().map(|name| size_of::<Component>() + name.as_str().len()).sum()
+            }
+            Reply::Permissions(permissions) => size_of_permissions(permissions),
+            Reply::Text(text) => text.len(),
+            Reply::Done(_)
+            | Reply::Transaction(_)
+            | Reply::DomainPath(_)
+            | Reply::Introduced(_)
+            | Reply::Error(_) => 0,
+        };
+        // The path is kept twice, in the record and in the change.
+        size_of::<Self>() + size_of::<Change>() + 2 * self.path.as_str().len() + asked + answered
+    }
+}
+
+/// Does an operation and tells its reply from what it changed.
+fn ask(
+    tree: &mut Tree,
+    caller: Caller,
+    quota: &Quota,
+    path: &Path,
+    operation: &PathOperation,
+) -> (Result<Reply, Refusal>, Option<Change>) {
+    match apply(tree, caller, quota, path, operation) {
+        Ok(Edit { reply, change }) => (Ok(reply), change),
+        Err(refusal) => (Err(refusal), None),
+    }
+}
+
+fn size_of_permissions(permissions: &Permissions) -> usize {
+    permissions.entries() * size_of::<Permissions>()
+}
+
+fn bytes_max(caller: Caller, quota: &Quota) -> usize {
+    match caller {
+        Caller::Dom0 => DOM0_TRANSACTION_BYTES_MAX,
+        Caller::Domain(_) => usize::try_from(quota.transaction_bytes).unwrap_or(usize::MAX),
+    }
+}
+
+/// The reply as the caller got it.
+fn wire_reply(outcome: &Result<Reply, Refusal>) -> Reply {
+    match outcome {
+        Ok(reply) => reply.clone(),
+        Err(refusal) => Reply::Error(refusal.code()),
+    }
+}
+
+/// True when both replies tell the caller the same. A list's generation is a mark of the tree it
+/// was read from and tells nothing of the list.
+fn tells_the_same(one: &Reply, other: &Reply) -> bool {
+    match (one, other) {
+        (
+            Reply::Part { names, last, generation: _ },
+            Reply::Part { names: other_names, last: other_last, generation: _ },
+        ) => names == other_names && last == other_last,
+        _ => one == other,
+    }
+}

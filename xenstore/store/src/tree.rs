@@ -1,0 +1,255 @@
+//! The tree of nodes: persistent, so that keeping how it was costs one pointer.
+//!
+//! It knows no callers: who may do what is decided in `edit` before the tree is touched. Every walk
+//! is a loop, never a recursion: a path may have fifteen hundred steps.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::mem;
+
+use xenstore_wire::{Component, DomainId, Path, Permissions};
+
+/// The nodes, and how many of them belong to whom. A clone shares everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Tree {
+    root: Arc<Node>,
+    owned: Arc<BTreeMap<DomainId, u32>>,
+    generation: u64,
+}
+
+/// One node.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    value: Arc<[u8]>,
+    permissions: Arc<Permissions>,
+    children: BTreeMap<Component, Arc<Self>>,
+    generation: u64,
+}
+
+/// A node that was looked for: the nearest that exists on the way to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nearest<'a> {
+    /// The node itself, or its nearest ancestor that exists.
+    pub(crate) node: &'a Node,
+    /// How many steps are missing from there; none when it is the node itself.
+    pub(crate) missing: usize,
+}
+
+impl Node {
+    fn new(permissions: Arc<Permissions>, generation: u64) -> Self {
+        Self { value: Arc::from([]), permissions, children: BTreeMap::new(), generation }
+    }
+
+    pub(crate) fn value(&self) -> &Arc<[u8]> {
+        &self.value
+    }
+
+    pub(crate) fn permissions(&self) -> &Arc<Permissions> {
+        &self.permissions
+    }
+
+    /// The names of the children, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Component> {
+        self.children.keys()
+    }
+
+    /// A number that changes whenever the node does.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The node at these steps below this one.
+    pub(crate) fn descend<'a>(&self, mut steps: impl Iterator<Item = &'a str>) -> Option<&Self> {
+        steps.try_fold(self, |node, step| node.children.get(step).map(Arc::as_ref))
+    }
+}
+
+/// Takes a subtree apart in a loop: the compiler's own drop would recurse as deep as the tree.
+impl Drop for Node {
+    fn drop(&mut self) {
+        let mut doomed: Vec<Arc<Self>> = mem::take(&mut self.children).into_values().collect();
+        while let Some(node) = doomed.pop() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                doomed.extend(mem::take(&mut node.children).into_values());
+            }
+        }
+    }
+}
+
+impl Tree {
+    /// A tree of one node that belongs to dom0 alone.
+    pub(crate) fn new() -> Self {
+        let permissions = Arc::new(Permissions::private(DomainId::DOM0));
+        Self {
+            root: Arc::new(Node::new(permissions, 0)),
+            owned: Arc::new(BTreeMap::from([(DomainId::DOM0, 1)])),
+            generation: 0,
+        }
+    }
+
+    /// True when both are one tree, and nothing was changed since.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.root, &other.root)
+    }
+
+    /// How many nodes belong to a domain.
+    pub(crate) fn owned_by(&self, domain: DomainId) -> u32 {
+        self.owned.get(&domain).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn find(&self, path: &Path) -> Option<&Node> {
+        self.root.descend(path.components())
+    }
+
+    /// Walks towards a path as far as there are nodes.
+    pub(crate) fn nearest(&self, path: &Path) -> Nearest<'_> {
+        let mut node = self.root.as_ref();
+        let mut steps = path.components();
+        while let Some(step) = steps.next() {
+            match node.children.get(step) {
+                Some(child) => node = child,
+                None => return Nearest { node, missing: 1 + steps.count() },
+            }
+        }
+        Nearest { node, missing: 0 }
+    }
+
+    /// Gives an existing node another value.
+    pub(crate) fn set_value(&mut self, path: &Path, value: Arc<[u8]>) {
+        if let Some(node) = self.node_mut(path) {
+            node.value = value;
+        }
+    }
+
+    /// Gives an existing node other permissions.
+    pub(crate) fn set_permissions(&mut self, path: &Path, permissions: Arc<Permissions>) {
+        let owner = permissions.owner;
+        if let Some(node) = self.node_mut(path) {
+            let before = mem::replace(&mut node.permissions, permissions);
+            self.count(before.owner, -1);
+            self.count(owner, 1);
+        }
+    }
+
+    /// Makes a node and every missing node on the way to it, all with the same permissions.
+    pub(crate) fn create(&mut self, path: &Path, permissions: &Arc<Permissions>, value: Arc<[u8]>) {
+        self.generation += 1;
+        let generation = self.generation;
+        let mut made = 0;
+        let mut node = Arc::make_mut(&mut self.root);
+        for step in path.names() {
+            if !node.children.contains_key(&step) {
+                node.generation = generation;
+                made += 1;
+            }
+            let child = node
+                .children
+                .entry(step)
+                .or_insert_with(|| Arc::new(Node::new(permissions.clone(), generation)));
+            node = Arc::make_mut(child);
+        }
+        node.value = value;
+        self.count(permissions.owner, made);
+    }
+
+    /// Takes a node out of the tree, with everything below it. The root stays.
+    pub(crate) fn remove(&mut self, path: &Path) -> Option<Arc<Node>> {
+        self.find(path)?;
+        let name = path.last()?;
+        let removed = self.node_mut(&path.parent()?)?.children.remove(name)?;
+        let mut waiting = Vec::from([removed.as_ref()]);
+        while let Some(node) = waiting.pop() {
+            self.count(node.permissions.owner, -1);
+            waiting.extend(node.children.values().map(Arc::as_ref));
+        }
+        Some(removed)
+    }
+
+    /// The nodes that belong to a domain and have no ancestor that does: removing these removes
+    /// all it owns, and what others put below.
+    pub(crate) fn estates(&self, domain: DomainId) -> Vec<Path> {
+        if self.owned_by(domain) == 0 {
+            return Vec::new();
+        }
+        self.collect(|node| match node.permissions.owner == domain {
+            true => Visit::Take,
+            false => Visit::Descend,
+        })
+    }
+
+    /// Takes a domain out of the permissions of every node that names it as an exception.
+    pub(crate) fn strip_exceptions(&mut self, domain: DomainId) {
+        let named = |node: &Node| node.permissions.exceptions.iter().any(|(who, _)| *who == domain);
+        let paths = self.collect(|node| match named(node) {
+            true => Visit::TakeAndDescend,
+            false => Visit::Descend,
+        });
+        for path in paths {
+            if let Some(node) = self.node_mut(&path) {
+                let permissions = Arc::make_mut(&mut node.permissions);
+                permissions.exceptions.retain(|(who, _)| *who != domain);
+            }
+        }
+    }
+
+    /// True when the books say of every domain what is in the tree.
+    pub(crate) fn is_consistent(&self) -> bool {
+        let mut counted: BTreeMap<DomainId, u32> = BTreeMap::new();
+        let mut waiting = Vec::from([self.root.as_ref()]);
+        while let Some(node) = waiting.pop() {
+            *counted.entry(node.permissions.owner).or_default() += 1;
+            waiting.extend(node.children.values().map(Arc::as_ref));
+        }
+        counted == *self.owned
+    }
+
+    /// The paths of the nodes that a visit takes.
+    fn collect(&self, visit: impl Fn(&Node) -> Visit) -> Vec<Path> {
+        let mut taken = Vec::new();
+        let mut waiting = Vec::from([(Path::root(), self.root.as_ref())]);
+        while let Some((path, node)) = waiting.pop() {
+            let visit = visit(node);
+            if matches!(visit, Visit::Descend | Visit::TakeAndDescend) {
+                for (name, child) in &node.children {
+                    // The path of a node that exists was short enough when it was made.
+                    if let Ok(path) = path.child(name) {
+                        waiting.push((path, child.as_ref()));
+                    }
+                }
+            }
+            if matches!(visit, Visit::Take | Visit::TakeAndDescend) {
+                taken.push(path);
+            }
+        }
+        taken
+    }
+
+    /// An existing node to be changed: the way to it is copied where it is shared.
+    fn node_mut(&mut self, path: &Path) -> Option<&mut Node> {
+        self.find(path)?;
+        self.generation += 1;
+        let mut node = Arc::make_mut(&mut self.root);
+        for step in path.components() {
+            node = Arc::make_mut(node.children.get_mut(step)?);
+        }
+        node.generation = self.generation;
+        Some(node)
+    }
+
+    fn count(&mut self, owner: DomainId, change: i32) {
+        let owned = Arc::make_mut(&mut self.owned);
+        let count = owned.entry(owner).or_default();
+        *count = count.saturating_add_signed(change);
+        if *count == 0 {
+            owned.remove(&owner);
+        }
+    }
+}
+
+/// What a walk does with a node.
+enum Visit {
+    Descend,
+    Take,
+    TakeAndDescend,
+}

@@ -1,0 +1,7 @@
+//! The laws of the store, seen from outside: a store, its callers, and no sockets.
+
+mod advisories;
+mod budget;
+mod dialogue;
+mod serial;
+mod transcripts;
