@@ -1,7 +1,6 @@
 //! The agent's part for one converter: start it, attest it, say go, and wait for its end.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
@@ -23,18 +22,17 @@ use restrict::{
 use vncterm_control::{Answer, Farewell, Order, PACKET_MAX, Start, VERSION};
 use vncterm_launch::Handed;
 
+use crate::log::Log;
+
 /// A converter is confined by then, or there is none.
 const CONFINED_MAX: Duration = Duration::from_secs(10);
-
-/// Bytes of the converter's log that are shown at once.
-const LOG_MAX: usize = 1024;
 
 /// A running converter, and what is needed to hear of its end.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     child: Child,
     control: OwnedFd,
-    log: File,
+    log: Log,
     signals: SignalFd,
 }
 
@@ -129,7 +127,7 @@ impl Keeper {
         }
         // Only now: a connection would be one descriptor more than it may have when it starts.
         let control = connect_to(&address).map_err(system("connect to the converter"))?;
-        let keeper = Self { child, control, log: log.into(), signals };
+        let keeper = Self { child, control, log: Log::new(log), signals };
         keeper.expect(&Answer::Confined(VERSION))?;
         keeper.order(&Order::Go)?;
         Ok(keeper)
@@ -151,7 +149,7 @@ impl Keeper {
             let [control, log, signal] =
                 polled.map(|polled| polled.revents().is_some_and(|found| !found.is_empty()));
             if log {
-                self.show_log();
+                self.log.pass_on(show);
             }
             if signal && self.signals.read_signal().is_ok_and(|signal| signal.is_some()) && !told {
                 told = true;
@@ -177,7 +175,7 @@ impl Keeper {
 
     /// How it ended. Its last words come first.
     fn outcome(&mut self) -> Result<(), KeeperError> {
-        self.show_log();
+        while self.log.pass_on(show) {}
         let pid = nix::unistd::Pid::from_raw(self.child.pid());
         let waited = nix::sys::wait::waitid(
             nix::sys::wait::Id::Pid(pid),
@@ -189,21 +187,6 @@ impl Keeper {
                 Ok(())
             }
             Reaped::Ended(ending) => Err(KeeperError::Ended(ending)),
-        }
-    }
-
-    /// Passes the converter's log on, escaped: it has read what a guest printed.
-    fn show_log(&mut self) {
-        let mut polled = [PollFd::new(self.log.as_fd(), PollFlags::POLLIN)];
-        let ready = poll(&mut polled, PollTimeout::ZERO).is_ok_and(|count| count > 0);
-        if !ready {
-            return;
-        }
-        let mut buffer = [0; LOG_MAX];
-        let length = self.log.read(&mut buffer).unwrap_or(0);
-        let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default());
-        for line in text.lines() {
-            eprintln!("{}", line.escape_debug());
         }
     }
 
@@ -241,6 +224,10 @@ fn connect_to(address: &UnixAddr) -> io::Result<OwnedFd> {
 fn control_socket(flags: SockFlag) -> io::Result<OwnedFd> {
     let flags = flags | SockFlag::SOCK_CLOEXEC;
     Ok(socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?)
+}
+
+fn show(line: &str) {
+    eprintln!("{line}");
 }
 
 /// The signals that end this process, as a descriptor.

@@ -10,6 +10,7 @@ mod console;
 mod control;
 mod converter;
 mod keeper;
+mod log;
 mod ports;
 mod rfb_viewer;
 mod screen_file;
