@@ -24,6 +24,10 @@ const STALLED: Duration = Duration::from_secs(30);
 /// Bytes read from a text viewer at once.
 const TYPED_MAX: usize = 1024;
 
+/// Room for keys that a text viewer needs to be read: what it sends in bulk leaves as much for the
+/// keys of others.
+const ROOM_MIN: usize = 2 * TYPED_MAX;
+
 /// Viewers and the listeners that they come by.
 #[derive(Debug)]
 pub(crate) struct Viewers {
@@ -57,7 +61,7 @@ impl Viewers {
         }
         for viewer in &self.text {
             let mut interest = PollFlags::empty();
-            interest.set(PollFlags::POLLIN, room >= TYPED_MAX);
+            interest.set(PollFlags::POLLIN, room >= ROOM_MIN);
             interest.set(PollFlags::POLLOUT, viewer.wants_write());
             polled.push(PollFd::new(viewer.as_fd(), interest));
         }
@@ -168,7 +172,7 @@ fn oldest<V>(viewers: &[V], time: impl Fn(&V) -> Option<Instant>) -> Option<usiz
 fn hear(viewer: &TextViewer, tty: Option<&mut Tty>) -> bool {
     let mut buffer = [0; TYPED_MAX];
     match tty {
-        Some(tty) if tty.room() >= TYPED_MAX => match viewer.read(&mut buffer) {
+        Some(tty) if tty.room() >= ROOM_MIN => match viewer.read(&mut buffer) {
             Typed::Bytes(length) => {
                 tty.type_keys(buffer.get(..length).unwrap_or_default());
                 true
