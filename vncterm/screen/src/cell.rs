@@ -1,0 +1,169 @@
+//! One character cell: what stands in it and how it is drawn.
+
+use crate::colour::Colour;
+use crate::pen::{Attributes, Pen};
+use unicode_width::UnicodeWidthChar as _;
+
+/// How much of its character a cell shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum Extent {
+    /// The whole of a character one column wide.
+    #[default]
+    Whole,
+    /// The left half of a character two columns wide.
+    Left,
+    /// The right half; the character stands in the cell to the left.
+    Right,
+}
+
+/// One cell of the screen: 16 bytes without a gap, so that cells are compared and filled as words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(16))]
+pub struct Cell {
+    character: char,
+    /// A combining mark on the character, or 0. One is kept, those that follow are dropped:
+    /// a cell stays small whatever is heaped on it.
+    mark: u16,
+    extent: Extent,
+    pen: Pen,
+}
+
+impl Default for Cell {
+    fn default() -> Self {
+        Self::BLANK
+    }
+}
+
+impl Cell {
+    /// A cell where nothing was ever written.
+    pub const BLANK: Self = Self::empty(Pen::DEFAULT);
+
+    pub(crate) const fn new(character: char, pen: Pen, extent: Extent) -> Self {
+        Self { character, mark: 0, extent, pen }
+    }
+
+    /// A cell that shows nothing but its paper.
+    pub(crate) const fn empty(pen: Pen) -> Self {
+        Self::new(' ', pen, Extent::Whole)
+    }
+
+    /// The character; a space in the right half of a wide one.
+    #[must_use]
+    pub const fn character(&self) -> char {
+        self.character
+    }
+
+    /// The combining mark on the character.
+    #[must_use]
+    pub fn mark(&self) -> Option<char> {
+        char::from_u32(u32::from(self.mark)).filter(|&mark| mark != '\0')
+    }
+
+    /// The colour of the character, before the attributes act on it.
+    #[must_use]
+    pub const fn ink(&self) -> Colour {
+        self.pen.ink()
+    }
+
+    /// The colour behind it, before the attributes act on it.
+    #[must_use]
+    pub const fn paper(&self) -> Colour {
+        self.pen.paper()
+    }
+
+    /// How it is drawn.
+    #[must_use]
+    pub const fn attributes(&self) -> Attributes {
+        self.pen.attributes()
+    }
+
+    /// How much of its character it shows.
+    #[must_use]
+    pub const fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    pub(crate) const fn pen(&self) -> Pen {
+        self.pen
+    }
+
+    /// Whether it shows nothing but its paper: such cells are cut from the ends of lines.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.character == ' ' && self.mark == 0 && self.extent == Extent::Whole
+    }
+
+    /// Whether it holds nothing but one ASCII character.
+    pub(crate) const fn is_ascii(&self) -> bool {
+        self.character.is_ascii() & (self.mark == 0) & matches!(self.extent, Extent::Whole)
+    }
+
+    /// Its character, if that is ASCII; else some other byte.
+    pub(crate) const fn ascii(&self) -> u8 {
+        let [byte, ..] = (self.character as u32).to_le_bytes();
+        byte
+    }
+
+    /// The same cell without its character, for what is left of a wide one cut in two.
+    pub(crate) fn emptied(self) -> Self {
+        Self::empty(self.pen)
+    }
+
+    /// Puts `mark` on the character, unless it has one.
+    pub(crate) fn put_mark(&mut self, mark: char) {
+        if self.mark == 0 {
+            self.mark = kept_mark(mark).unwrap_or(0);
+        }
+    }
+}
+
+/// How many columns `character` takes: 0, 1 or 2. A control character takes none.
+pub(crate) fn columns_of(character: char) -> usize {
+    match character {
+        // Most of what is printed, without a look at the tables.
+        '\u{20}'..='\u{7e}' | '\u{a0}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' => 1,
+        '\u{3a3}'..='\u{482}' | '\u{2500}'..='\u{259f}' => 1,
+        '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' => 2,
+        _ => character.width().unwrap_or(0),
+    }
+}
+
+/// The combining marks that a cell keeps: not the joiners, variation selectors and directions that
+/// are invisible by themselves, and none outside the basic plane.
+fn kept_mark(mark: char) -> Option<u16> {
+    let invisible = matches!(mark,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{fff0}'..='\u{ffff}');
+    if invisible || mark < '\u{300}' || columns_of(mark) != 0 {
+        return None;
+    }
+    u16::try_from(u32::from(mark)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_takes_sixteen_bytes() {
+        assert_eq!(size_of::<Cell>(), 16);
+    }
+
+    #[test]
+    fn every_character_takes_what_unicode_says() {
+        for character in '\0'..=char::MAX {
+            assert_eq!(columns_of(character), character.width().unwrap_or(0), "{character:?}");
+        }
+    }
+
+    #[test]
+    fn one_mark_is_kept() {
+        let mut cell = Cell::new('e', Pen::DEFAULT, Extent::Whole);
+        cell.put_mark('\u{200d}');
+        assert_eq!(cell.mark(), None);
+        cell.put_mark('\u{301}');
+        cell.put_mark('\u{302}');
+        assert_eq!(cell.mark(), Some('\u{301}'));
+    }
+}

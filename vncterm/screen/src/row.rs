@@ -1,0 +1,311 @@
+//! One row of the screen, and the edits within a row.
+//!
+//! Every edit keeps wide characters whole: where one would be cut in two, both halves
+//! become blank. Columns beyond the row are ignored. Which row is where is the grid's business.
+
+use crate::cell::{Cell, Extent};
+use crate::pen::Pen;
+use alloc::boxed::Box;
+use alloc::vec;
+
+/// A row of cells.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    cells: Box<[Cell]>,
+    stamp: u64,
+    /// All cells from this column on are [`Cell::BLANK`], so that clearing and packing a short
+    /// line is cheap.
+    used: usize,
+    wrapped: bool,
+}
+
+impl Row {
+    pub(crate) fn new(columns: usize, stamp: u64) -> Self {
+        Self { cells: vec![Cell::BLANK; columns].into(), stamp, used: 0, wrapped: false }
+    }
+
+    /// A row that begins with `cells`, whose wide characters are whole.
+    pub(crate) fn from_cells(columns: usize, stamp: u64, cells: &[Cell]) -> Self {
+        let mut row = Self::new(columns, stamp);
+        for (place, cell) in row.cells.iter_mut().zip(cells) {
+            *place = *cell;
+        }
+        row.used = cells.len().min(columns);
+        if let Some(last) = row.cells.last_mut().filter(|last| last.extent() == Extent::Left) {
+            *last = last.emptied();
+        }
+        row
+    }
+
+    pub(crate) fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// The cells up to the last one that may not be blank.
+    pub(crate) fn used(&self) -> &[Cell] {
+        self.cells.get(..self.used).unwrap_or(&self.cells)
+    }
+
+    /// The number of this content: no other content ever had it.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    pub(crate) fn set_stamp(&mut self, stamp: u64) {
+        self.stamp = stamp;
+    }
+
+    /// Whether the line goes on in the row below.
+    pub(crate) fn is_wrapped(&self) -> bool {
+        self.wrapped
+    }
+
+    pub(crate) fn set_wrapped(&mut self, wrapped: bool) {
+        self.wrapped = wrapped;
+    }
+
+    fn columns(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Empties both halves of a wide character that stands across the left edge of `column`.
+    fn part(&mut self, column: usize) {
+        if let Some([left, right]) = column
+            .checked_sub(1)
+            .and_then(|left| self.cells.get_mut(left..)?.first_chunk_mut::<2>())
+            && right.extent() == Extent::Right
+        {
+            *left = left.emptied();
+            *right = right.emptied();
+        }
+    }
+
+    /// Overwrites the cell at `column`, and the one after it by the other half if the
+    /// character is wide.
+    pub(crate) fn put(&mut self, column: usize, cell: Cell) {
+        let end = if cell.extent() == Extent::Left { column + 2 } else { column + 1 };
+        self.part(column);
+        self.part(end);
+        let Some(place) = self.cells.get_mut(column..end) else { return };
+        place.fill(Cell::new(' ', cell.pen(), Extent::Right));
+        if let Some(first) = place.first_mut() {
+            *first = cell;
+        }
+        self.used = self.used.max(end);
+        self.wrapped &= end < self.columns();
+    }
+
+    /// Overwrites the cells from `column` by printable ASCII, which must end within the row.
+    pub(crate) fn put_ascii(&mut self, column: usize, text: &[u8], pen: Pen) {
+        let end = column + text.len();
+        self.part(column);
+        self.part(end);
+        let Some(place) = self.cells.get_mut(column..end) else { return };
+        for (cell, &byte) in place.iter_mut().zip(text) {
+            *cell = Cell::new(char::from(byte), pen, Extent::Whole);
+        }
+        self.used = self.used.max(end);
+        self.wrapped &= end < self.columns();
+    }
+
+    /// Puts a combining mark on the character at `column`.
+    pub(crate) fn put_mark(&mut self, column: usize, mark: char) {
+        let wide = self.cells.get(column).is_some_and(|cell| cell.extent() == Extent::Right);
+        let column = if wide { column.saturating_sub(1) } else { column };
+        if let Some(cell) = self.cells.get_mut(column) {
+            cell.put_mark(mark);
+            self.used = self.used.max(column + 1);
+        }
+    }
+
+    /// Overwrites the cells from `start` up to `end` by `blank`.
+    pub(crate) fn erase(&mut self, start: usize, end: usize, blank: Cell) {
+        let end = end.min(self.columns());
+        self.part(start);
+        self.part(end);
+        // What is blank already needs no writing.
+        let written = if blank == Cell::BLANK { end.min(self.used) } else { end };
+        if let Some(place) = self.cells.get_mut(start..written) {
+            place.fill(blank);
+        }
+        if blank != Cell::BLANK {
+            self.used = self.used.max(end);
+        } else if end >= self.used {
+            self.used = self.used.min(start);
+        }
+        self.wrapped &= end < self.columns();
+    }
+
+    /// Empties the whole row.
+    pub(crate) fn clear(&mut self, blank: Cell) {
+        self.erase(0, self.columns(), blank);
+    }
+
+    /// Moves the cells from `column` on to the right by `count`; what leaves the row is lost.
+    pub(crate) fn insert(&mut self, column: usize, count: usize, blank: Cell) {
+        let Some(room) = self.columns().checked_sub(column) else { return };
+        let count = count.min(room);
+        self.part(column);
+        self.part(self.columns() - count);
+        self.cells.copy_within(column..self.columns() - count, column + count);
+        self.used = if self.used > column { (self.used + count).min(self.columns()) } else { 0 };
+        self.used = self.used.max(column + count);
+        self.wrapped = false;
+        if let Some(place) = self.cells.get_mut(column..column + count) {
+            place.fill(blank);
+        }
+    }
+
+    /// Removes `count` cells at `column` and moves those after them to the left.
+    pub(crate) fn delete(&mut self, column: usize, count: usize, blank: Cell) {
+        let Some(room) = self.columns().checked_sub(column) else { return };
+        let count = count.min(room);
+        self.part(column);
+        self.part(column + count);
+        self.cells.copy_within(column + count.., column);
+        // What the tail still holds are copies, whose halves are not to be mended.
+        let tail = self.columns() - count;
+        if let Some(place) = self.cells.get_mut(tail..) {
+            place.fill(blank);
+        }
+        self.used = if blank == Cell::BLANK { self.used.min(tail) } else { self.columns() };
+        self.wrapped = false;
+    }
+
+    /// Takes or adds columns at the right.
+    pub(crate) fn resize(&mut self, columns: usize) {
+        *self = Self::from_cells(columns, self.stamp, &self.cells);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::columns_of;
+    use alloc::string::String;
+    use proptest::prelude::*;
+
+    fn row(text: &str) -> Row {
+        let mut row = Row::new(8, 1);
+        let mut column = 0;
+        for character in text.chars() {
+            let wide = columns_of(character) == 2;
+            let extent = if wide { Extent::Left } else { Extent::Whole };
+            row.put(column, Cell::new(character, Pen::DEFAULT, extent));
+            column += columns_of(character);
+        }
+        row
+    }
+
+    fn text(row: &Row) -> String {
+        let halves = row.cells().iter().filter(|cell| cell.extent() != Extent::Right);
+        halves.map(Cell::character).collect()
+    }
+
+    #[test]
+    fn overwriting_half_of_a_wide_character_empties_the_other_half() {
+        let mut line = row("a中文b");
+        line.put_ascii(2, b"x", Pen::DEFAULT);
+        assert_eq!(text(&line), "a x文b  ");
+        line.put(2, Cell::new('世', Pen::DEFAULT, Extent::Left));
+        assert_eq!(text(&line), "a 世 b  ");
+    }
+
+    #[test]
+    fn inserting_and_deleting_keep_wide_characters_whole() {
+        let mut line = row("a中文b");
+        line.insert(2, 1, Cell::BLANK);
+        assert_eq!(text(&line), "a   文b ");
+        let mut line = row("a中文b");
+        line.delete(2, 2, Cell::BLANK);
+        assert_eq!(text(&line), "a  b    ");
+        let mut line = row("abcdef中");
+        line.insert(0, 1, Cell::BLANK);
+        assert_eq!(text(&line), " abcdef ");
+    }
+
+    #[test]
+    fn a_wide_character_at_the_edge_survives_a_deletion_before_it() {
+        let mut line = row("abcdef中");
+        line.delete(0, 1, Cell::BLANK);
+        assert_eq!(text(&line), "bcdef中 ");
+    }
+
+    #[test]
+    fn counts_beyond_the_row_end_with_it() {
+        let mut line = row("abcdefgh");
+        line.insert(3, 9999, Cell::BLANK);
+        assert_eq!(text(&line), "abc     ");
+        let mut line = row("abcdefgh");
+        line.delete(3, 9999, Cell::BLANK);
+        assert_eq!(text(&line), "abc     ");
+        line.insert(9999, 1, Cell::BLANK);
+        line.delete(9999, 1, Cell::BLANK);
+        line.erase(9999, 99999, Cell::BLANK);
+        line.put(9999, Cell::BLANK);
+        assert_eq!(text(&line), "abc     ");
+    }
+
+    #[test]
+    fn a_narrower_row_keeps_its_beginning() {
+        let mut line = row("abc中文");
+        line.resize(4);
+        assert_eq!(text(&line), "abc ");
+        line.resize(6);
+        assert_eq!(text(&line), "abc   ");
+    }
+
+    #[derive(Clone, Debug)]
+    enum Edit {
+        Put(usize, char),
+        Ascii(usize, String),
+        Erase(usize, usize, bool),
+        Insert(usize, usize, bool),
+        Delete(usize, usize, bool),
+        Resize(usize),
+    }
+
+    fn edit() -> impl Strategy<Value = Edit> {
+        prop_oneof![
+            (0usize..10, prop_oneof![Just('中'), Just('x')]).prop_map(|(a, b)| Edit::Put(a, b)),
+            (0usize..10, "[a-z]{1,5}").prop_map(|(a, b)| Edit::Ascii(a, b)),
+            (0usize..10, 0usize..12, any::<bool>()).prop_map(|(a, b, c)| Edit::Erase(a, b, c)),
+            (0usize..10, 0usize..12, any::<bool>()).prop_map(|(a, b, c)| Edit::Insert(a, b, c)),
+            (0usize..10, 0usize..12, any::<bool>()).prop_map(|(a, b, c)| Edit::Delete(a, b, c)),
+            (2usize..10).prop_map(Edit::Resize),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn halves_always_pair_and_cells_after_used_are_blank(
+            edits in proptest::collection::vec(edit(), 0..20))
+        {
+            let mut row = Row::new(8, 1);
+            let red = Pen::DEFAULT.with_paper(crate::colour::Colour::Indexed(1)).blank();
+            let blank = |coloured| if coloured { red } else { Cell::BLANK };
+            for edit in edits {
+                match edit {
+                    Edit::Put(column, character) => {
+                        let wide = columns_of(character) == 2;
+                        let extent = if wide { Extent::Left } else { Extent::Whole };
+                        row.put(column, Cell::new(character, Pen::DEFAULT, extent));
+                    }
+                    Edit::Ascii(column, text) =>
+                        row.put_ascii(column, text.as_bytes(), Pen::DEFAULT),
+                    Edit::Erase(start, end, red) => row.erase(start, end, blank(red)),
+                    Edit::Insert(column, count, red) => row.insert(column, count, blank(red)),
+                    Edit::Delete(column, count, red) => row.delete(column, count, blank(red)),
+                    Edit::Resize(columns) => row.resize(columns),
+                }
+                let cells = row.cells();
+                for (column, cell) in cells.iter().enumerate() {
+                    let next = cells.get(column + 1).map(Cell::extent);
+                    prop_assert_eq!(cell.extent() == Extent::Left, next == Some(Extent::Right));
+                    prop_assert!(column < row.used().len() || *cell == Cell::BLANK);
+                }
+                prop_assert_ne!(cells[0].extent(), Extent::Right);
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Erasing, inserting and deleting.
+//!
+//! What becomes blank takes the pen's paper, as on the linux console and xterm (`bce`).
+
+use super::{Cursor, Terminal};
+use crate::cell::Cell;
+use crate::grid::{Leaving, Span};
+use crate::pen::Pen;
+use crate::row::Row;
+use crate::screen::COLUMNS_MAX;
+
+/// Which part of a line or screen is erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// From the cursor on.
+    After,
+    /// Up to the cursor, and under it.
+    Before,
+    /// The whole.
+    All,
+}
+
+impl Part {
+    pub(super) fn numbered(number: u16) -> Option<Self> {
+        match number {
+            0 => Some(Self::After),
+            1 => Some(Self::Before),
+            2 => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
+impl Terminal {
+    /// Lets `edit` change the cursor's row; a line about to wrap then no longer is.
+    fn edit_row(&mut self, edit: impl FnOnce(&mut Row, usize, Cell)) {
+        let (blank, Cursor { row, column, .. }) = (self.pen.blank(), self.cursor);
+        if let Some(row) = self.grid.edit(row) {
+            edit(row, column, blank);
+        }
+        self.cursor.wraps = false;
+    }
+
+    /// EL.
+    pub(super) fn erase_line(&mut self, part: Part) {
+        let columns = self.columns();
+        self.edit_row(|row, column, blank| match part {
+            Part::After => row.erase(column, columns, blank),
+            Part::Before => row.erase(0, column + 1, blank),
+            Part::All => row.erase(0, columns, blank),
+        });
+    }
+
+    /// ED.
+    pub(super) fn erase_screen(&mut self, part: Part) {
+        let (row, last) = (self.cursor.row, self.rows() - 1);
+        self.erase_line(part);
+        if part != Part::After && row > 0 {
+            self.grid.clear(Span { top: 0, bottom: row - 1 }, self.pen.blank());
+        }
+        if part != Part::Before && row < last {
+            self.grid.clear(Span { top: row + 1, bottom: last }, self.pen.blank());
+        }
+    }
+
+    /// ECH.
+    pub(super) fn erase_characters(&mut self, count: usize) {
+        self.edit_row(|row, column, blank| row.erase(column, column + count, blank));
+    }
+
+    /// ICH.
+    pub(super) fn insert_characters(&mut self, count: usize) {
+        self.edit_row(|row, column, blank| row.insert(column, count, blank));
+    }
+
+    /// DCH.
+    pub(super) fn delete_characters(&mut self, count: usize) {
+        self.edit_row(|row, column, blank| row.delete(column, count, blank));
+    }
+
+    /// IL; without effect outside the margins.
+    pub(super) fn insert_lines(&mut self, count: usize) {
+        if let Some(span) = self.span_below_cursor() {
+            self.grid.scroll_down(span, count, self.pen.blank());
+            self.carriage_return();
+        }
+    }
+
+    /// DL; without effect outside the margins.
+    pub(super) fn delete_lines(&mut self, count: usize) {
+        if let Some(span) = self.span_below_cursor() {
+            self.grid.scroll_up(span, count, self.pen.blank(), Leaving::Lost);
+            self.carriage_return();
+        }
+    }
+
+    fn span_below_cursor(&self) -> Option<Span> {
+        let (top, bottom) = (self.cursor.row, self.margins.bottom);
+        self.margins.contains(top).then_some(Span { top, bottom })
+    }
+
+    /// DECALN: a screen of `E`, for adjusting a picture tube.
+    pub(super) fn fill_with_e(&mut self) {
+        let columns = self.columns();
+        for row in 0..self.rows() {
+            if let Some(row) = self.grid.edit(row) {
+                let line = [b'E'; COLUMNS_MAX];
+                row.put_ascii(0, line.get(..columns).unwrap_or(&line), Pen::DEFAULT);
+                row.set_wrapped(false);
+            }
+        }
+        self.margins = self.grid.whole();
+        self.cursor = Cursor::default();
+    }
+}

@@ -1,0 +1,165 @@
+//! Text: where characters go, and how lines go on in the next row.
+
+use super::{Rom, Terminal};
+use crate::cell::{Cell, Extent, columns_of};
+use crate::charset::rom_character;
+use crate::modes::Mode;
+use crate::pen::Pen;
+
+/// How many characters REP writes at once.
+const REPEAT_RUN: usize = 64;
+
+impl Terminal {
+    /// Writes printable ASCII, through the character sets.
+    pub(super) fn put_text(&mut self, text: &[u8]) {
+        if self.rom == Rom::Toggled {
+            for &byte in text {
+                self.put_glyph(byte);
+            }
+            return;
+        }
+        let mut plain = text;
+        while let Some((&byte, rest)) = plain.split_first()
+            && !self.charsets.is_plain()
+        {
+            let character = self.charsets.map(byte);
+            self.put_character(character);
+            plain = rest;
+        }
+        self.put_plain(plain);
+        if let Some(&last) = plain.last() {
+            self.last_printed = Some(char::from(last));
+        }
+    }
+
+    /// Writes printable ASCII as it stands.
+    fn put_plain(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while !rest.is_empty() {
+            self.wrap_if_due();
+            let room = self.columns() - self.cursor.column;
+            let (run, tail) = rest.split_at(rest.len().min(room));
+            let (column, pen) = (self.cursor.column, self.pen);
+            let inserts = self.is_set(Mode::Insert);
+            if let Some(row) = self.grid.edit(self.cursor.row) {
+                if inserts {
+                    row.insert(column, run.len(), pen.blank());
+                }
+                row.put_ascii(column, run, pen);
+            }
+            self.advance(run.len());
+            rest = tail;
+        }
+    }
+
+    /// Writes the glyph of that number.
+    pub(super) fn put_glyph(&mut self, glyph: u8) {
+        let glyph = if self.rom == Rom::Toggled { glyph ^ 0x80 } else { glyph };
+        self.put_character(rom_character(glyph));
+    }
+
+    /// Writes one character.
+    pub(super) fn put_character(&mut self, character: char) {
+        let width = columns_of(character);
+        let extent = match width {
+            0 => return self.put_mark(character),
+            1 => Extent::Whole,
+            _ => Extent::Left,
+        };
+        self.wrap_if_due();
+        if self.cursor.column + width > self.columns() {
+            if self.is_set(Mode::AutoWrap) {
+                self.wrap();
+            } else {
+                self.cursor.column = self.columns().saturating_sub(width);
+            }
+        }
+        let (column, pen) = (self.cursor.column, self.pen);
+        let inserts = self.is_set(Mode::Insert);
+        if let Some(row) = self.grid.edit(self.cursor.row) {
+            if inserts {
+                row.insert(column, width, pen.blank());
+            }
+            row.put(column, Cell::new(character, pen, extent));
+        }
+        self.advance(width);
+        self.last_printed = Some(character);
+    }
+
+    /// Puts a combining mark on the character before the cursor.
+    fn put_mark(&mut self, mark: char) {
+        let back = usize::from(!self.cursor.wraps);
+        let Some(column) = self.cursor.column.checked_sub(back) else { return };
+        if let Some(row) = self.grid.edit(self.cursor.row) {
+            row.put_mark(column, mark);
+        }
+    }
+
+    /// REP: writes the last character again, at most one screen of it.
+    pub(super) fn repeat(&mut self, count: usize) {
+        let Some(character) = self.last_printed else { return };
+        let mut left = count.min(self.columns() * self.rows());
+        match u8::try_from(character) {
+            Ok(byte) if byte.is_ascii_graphic() || byte == b' ' => {
+                let run = [byte; REPEAT_RUN];
+                while left > 0 {
+                    let len = left.min(REPEAT_RUN);
+                    self.put_plain(run.get(..len).unwrap_or(&run));
+                    left -= len;
+                }
+            }
+            _ => (0..left).for_each(|_| self.put_character(character)),
+        }
+    }
+
+    fn advance(&mut self, columns: usize) {
+        let last = self.columns() - 1;
+        self.cursor.column += columns;
+        if self.cursor.column > last {
+            self.cursor.column = last;
+            self.cursor.wraps = self.is_set(Mode::AutoWrap);
+        }
+    }
+
+    fn wrap_if_due(&mut self) {
+        if self.cursor.wraps {
+            self.cursor.wraps = false;
+            if self.is_set(Mode::AutoWrap) {
+                self.wrap();
+            }
+        }
+    }
+
+    fn wrap(&mut self) {
+        self.grid.set_wrapped(self.cursor.row);
+        self.cursor.column = 0;
+        self.index();
+    }
+
+    /// Writes `text` on a line of its own, whatever state the guest has left: its pen, margins and
+    /// modes are put back afterwards.
+    pub(crate) fn mark(&mut self, text: &str) {
+        let (pen, modes) = (self.pen, self.modes);
+        let (margins, last_printed) = (self.margins, self.last_printed);
+        self.pen = Pen::DEFAULT;
+        self.margins = self.grid.whole();
+        self.modes.set(Mode::Insert, false);
+        self.modes.set(Mode::AutoWrap, false);
+        if self.cursor.column > 0 {
+            self.cursor.column = 0;
+            self.index();
+        }
+        let blank = self.pen.blank();
+        if let Some(row) = self.grid.edit(self.cursor.row) {
+            row.clear(blank);
+        }
+        let room = self.columns();
+        for character in text.chars().filter(|character| !character.is_control()).take(room) {
+            self.put_character(character);
+        }
+        self.cursor.column = 0;
+        self.index();
+        (self.pen, self.modes) = (pen, modes);
+        (self.margins, self.last_printed) = (margins, last_printed);
+    }
+}
