@@ -1,0 +1,18 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// The control domain's host agent: gives each guest's console a screen, keeps VM records, and
+/// watches xenstore.
+#[derive(Debug, Parser)]
+#[command(name = "xenwardend", version, max_term_width = 100)]
+pub(crate) struct Args {
+    /// The configuration; one that is empty or not there is the built-in defaults.
+    #[arg(long, value_name = "FILE", default_value = "/etc/xenwarden/xenwarden.toml")]
+    pub(crate) config: PathBuf,
+    /// Say whether the configuration is good, and end.
+    #[arg(long)]
+    pub(crate) check_config: bool,
+}

@@ -1,0 +1,193 @@
+//! What every converter of this agent shares: the program, the empty network, the folders.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use restrict::{FileId, NetworkError, Program, RangeError};
+use uuid::Uuid;
+
+use crate::config::{Config, Consoles, Converters};
+
+/// Control sockets and manifests, below the run folder.
+const CONVERTERS: &str = "converters";
+/// Saved screens, below the state folder.
+const SCREENS: &str = "screens";
+/// Held while an agent has the run folder.
+const LOCK: &str = "lock";
+
+/// What every converter is started with.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) consoles: Consoles,
+    pub(crate) converters: Converters,
+    pub(super) program: Program,
+    pub(super) network: OwnedFd,
+    pub(super) network_id: FileId,
+    /// Control sockets and manifests.
+    folder: PathBuf,
+    /// The same, open: paths through it stay short enough for a socket's name.
+    folder_handle: File,
+    screens: PathBuf,
+    _lock: File,
+}
+
+/// Why no converter could be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SiteError {
+    /// A folder can't be had.
+    #[error("make folder {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another agent has the run folder.
+    #[error("run folder {} belongs to another agent that is running", path.display())]
+    Taken {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// The lock file can't be opened.
+    #[error("lock run folder {}", path.display())]
+    Lock {
+        /// The run folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The converter's program can't be opened.
+    #[error("open the converter's program {}", path.display())]
+    Program {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The user ids are somebody else's.
+    #[error("use the configured user ids")]
+    Range(#[from] RangeError),
+    /// There is no empty network.
+    #[error("make the converters' empty network")]
+    Network(#[from] NetworkError),
+    /// The empty network can't be told from others.
+    #[error("look at the converters' empty network")]
+    NetworkId(#[source] io::Error),
+    /// This process would not hear how converters end.
+    #[error("become the parent of converters")]
+    Subreaper(#[source] io::Error),
+}
+
+impl Site {
+    /// Takes the run folder, and makes everything ready.
+    pub(crate) fn open(config: &Config) -> Result<Self, SiteError> {
+        let run_dir = &config.agent.run_dir;
+        make_folder(run_dir, 0o755)?;
+        let lock = lock(run_dir)?;
+        config.converters.uids.refuse_host()?;
+        let folder = run_dir.join(CONVERTERS);
+        make_folder(&folder, 0o700)?;
+        make_folder(&config.agent.state_dir, 0o700)?;
+        let screens = config.agent.state_dir.join(SCREENS);
+        make_folder(&screens, 0o700)?;
+        let path = &config.converters.program;
+        let program = Program::open(path)
+            .map_err(|source| SiteError::Program { path: path.clone(), source })?;
+        restrict::become_subreaper().map_err(SiteError::Subreaper)?;
+        let network = restrict::empty_network()?;
+        let network_id = FileId::of(&network).map_err(SiteError::NetworkId)?;
+        let folder_handle = File::open(&folder)
+            .map_err(|source| SiteError::Folder { path: folder.clone(), source })?;
+        Ok(Self {
+            consoles: config.consoles.clone(),
+            converters: config.converters.clone(),
+            program,
+            network,
+            network_id,
+            folder,
+            folder_handle,
+            screens,
+            _lock: lock,
+        })
+    }
+
+    /// Where manifests are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A VM's control socket, by a name that is short whatever the run folder is called.
+    pub(super) fn control_socket(&self, vm: Uuid) -> PathBuf {
+        let handle = self.folder_handle.as_raw_fd();
+        PathBuf::from(format!("/proc/self/fd/{handle}/{vm}.sock"))
+    }
+
+    /// A VM's manifest.
+    pub(super) fn manifest(&self, vm: Uuid) -> PathBuf {
+        self.folder.join(format!("{vm}.json"))
+    }
+
+    /// Opens a VM's screen file.
+    pub(super) fn open_screen(&self, vm: Uuid) -> io::Result<OwnedFd> {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+            .open(self.screens.join(vm.to_string()))?;
+        Ok(file.into())
+    }
+
+    /// Deletes a VM's saved screen.
+    pub(crate) fn delete_screen(&self, vm: Uuid) -> io::Result<()> {
+        match fs::remove_file(self.screens.join(vm.to_string())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    /// The saved screens, each with its age.
+    pub(crate) fn saved_screens(&self) -> io::Result<Vec<(Uuid, std::time::Duration)>> {
+        let mut screens = Vec::new();
+        for entry in fs::read_dir(&self.screens)? {
+            let entry = entry?;
+            let vm = entry.file_name().to_str().and_then(|name| Uuid::try_parse(name).ok());
+            let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
+            screens.extend(vm.map(|vm| (vm, age)));
+        }
+        Ok(screens)
+    }
+}
+
+fn make_folder(path: &Path, mode: u32) -> Result<(), SiteError> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path).and_then(|()| {
+        let permissions = fs::metadata(path)?.permissions();
+        // An existing one may be stricter, never wider.
+        if permissions.mode() & 0o777 & !mode == 0 {
+            return Ok(());
+        }
+        fs::set_permissions(path, fs::Permissions::from_mode(permissions.mode() & 0o777 & mode))
+    });
+    made.map_err(|source| SiteError::Folder { path: path.to_owned(), source })
+}
+
+fn lock(run_dir: &Path) -> Result<File, SiteError> {
+    let fault = |source| SiteError::Lock { path: run_dir.to_owned(), source };
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(run_dir.join(LOCK))
+        .map_err(fault)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SiteError::Taken { path: run_dir.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(fault(error)),
+    }
+}

@@ -1,0 +1,383 @@
+//! The domains of this host: which there are, which stands before which, and who has which VM,
+//! terminal and port.
+//!
+//! Pure: what the store and the converters say goes in, what is to be done comes out. A domain's
+//! own life is in [`crate::domain`]; records are not here but by the uuid of the VM.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use uuid::Uuid;
+use vncterm_launch::Terminal;
+use xenstore_wire::DomainId;
+
+use crate::domain::{self, Console, Domain, Screen, Sight, Wanted};
+use crate::doubt::Doubt;
+use crate::effect::{Effect, Ports};
+use crate::sighting::{Sighting, Tty};
+
+/// One domain from its first sight to its end: numbers and uuids come again, a life doesn't.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Life(u64);
+
+impl fmt::Display for Life {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is known of one life.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// Its number.
+    pub(crate) domain: DomainId,
+    /// The uuid that it comes with.
+    pub(crate) domain_uuid: Uuid,
+    /// The VM whose record it has, or waits for.
+    pub(crate) vm: Uuid,
+    /// Its name.
+    pub(crate) name: String,
+    /// Where it is in its life.
+    pub(crate) state: Domain,
+    /// The last ports that were published for it: those in the store are ours.
+    pub(crate) ports: Option<Ports>,
+    wanted: Wanted,
+    /// The terminal that a converter of it has, from its start to its end.
+    terminal: Option<Terminal>,
+    /// What was told last of why it has no converter; nothing is told twice in a row.
+    reported: Option<Doubt>,
+    /// Whether its home is still in the store.
+    pub(crate) present: bool,
+}
+
+impl Entry {
+    /// Whether the VM's record, screen and converter are its own.
+    pub(crate) fn owns_vm(&self) -> bool {
+        match self.state {
+            Domain::Behind | Domain::Gone => false,
+            Domain::Off
+            | Domain::Waiting
+            | Domain::Refused { .. }
+            | Domain::Starting { .. }
+            | Domain::Serving { .. }
+            | Domain::Stranded { .. }
+            | Domain::Closing(_)
+            | Domain::Resting { .. }
+            | Domain::Leaving => true,
+        }
+    }
+}
+
+/// A converter that outlived the agent that started it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Adopted {
+    /// Its domain.
+    pub(crate) domain: DomainId,
+    /// The uuid that the domain came with.
+    pub(crate) domain_uuid: Uuid,
+    /// The VM.
+    pub(crate) vm: Uuid,
+    /// What it reads.
+    pub(crate) console: Console,
+    /// Its ports.
+    pub(crate) ports: Ports,
+}
+
+/// The domains of this host.
+#[derive(Debug, Default)]
+pub(crate) struct Host {
+    /// In the order of their first sight.
+    entries: BTreeMap<Life, Entry>,
+    lives: u64,
+    /// Ports of converters that died with the agent before: they may stand in the store still.
+    remnants: BTreeMap<DomainId, Ports>,
+}
+
+impl Host {
+    /// Every life, oldest first.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Life, &Entry)> {
+        self.entries.iter().map(|(life, entry)| (*life, entry))
+    }
+
+    /// One life.
+    pub(crate) fn entry(&self, life: Life) -> Option<&Entry> {
+        self.entries.get(&life)
+    }
+
+    /// The life that has a VM's record.
+    pub(crate) fn owner(&self, vm: Uuid) -> Option<(Life, &Entry)> {
+        self.entries().find(|(_, entry)| entry.vm == vm && entry.owns_vm())
+    }
+
+    /// The VMs of every life.
+    pub(crate) fn live_vms(&self) -> BTreeSet<Uuid> {
+        self.entries.values().map(|entry| entry.vm).collect()
+    }
+
+    /// The life of the domain that is in the store now.
+    pub(crate) fn life_of(&self, domain: DomainId) -> Option<Life> {
+        let mut present =
+            self.entries().filter(|(_, entry)| entry.domain == domain && entry.present);
+        present.next().map(|(life, _)| life)
+    }
+
+    /// Takes in a converter that outlived its agent. Its domain's keys come later.
+    pub(crate) fn adopt(&mut self, adopted: Adopted, name: String) -> Life {
+        let Adopted { domain, domain_uuid, vm, console, ports } = adopted;
+        self.insert(Entry {
+            domain,
+            domain_uuid,
+            vm,
+            name,
+            state: Domain::adopted(console),
+            ports: Some(ports),
+            wanted: Wanted::On,
+            terminal: Some(console.terminal),
+            reported: None,
+            present: true,
+        })
+    }
+
+    /// Notes the ports of a converter that died with its agent.
+    pub(crate) fn remember_ports(&mut self, domain: DomainId, ports: Ports) {
+        self.remnants.insert(domain, ports);
+    }
+
+    /// A domain is there that was not: the uuid that it comes with and the VM say whose it is.
+    pub(crate) fn meet(
+        &mut self,
+        domain: DomainId,
+        domain_uuid: Uuid,
+        vm: Uuid,
+        wanted: Wanted,
+    ) -> (Life, Vec<Effect>) {
+        let remnant = self.remnants.remove(&domain);
+        let life = self.insert(Entry {
+            domain,
+            domain_uuid,
+            vm,
+            name: String::new(),
+            state: Domain::Behind,
+            ports: remnant,
+            wanted,
+            terminal: None,
+            reported: None,
+            present: true,
+        });
+        let mut effects: Vec<Effect> =
+            remnant.map(|ports| Effect::Retract { domain, ports }).into_iter().collect();
+        effects.extend(self.clear());
+        (life, effects)
+    }
+
+    /// The store was looked at: what it says of a life's console.
+    pub(crate) fn see(&mut self, life: Life, sighting: &Sighting, written: u32) -> Vec<Effect> {
+        let Some(entry) = self.entries.get_mut(&life) else { return Vec::new() };
+        entry.name.clone_from(&sighting.name);
+        // The control domain's console has no converter.
+        if entry.domain == DomainId::DOM0 {
+            return Vec::new();
+        }
+        let sight = self.sight_of(life, sighting, written);
+        let mut effects = self.hear(life, domain::Event::Console(sight));
+        effects.extend(self.publish_again(life, sighting));
+        effects
+    }
+
+    fn sight_of(&self, life: Life, sighting: &Sighting, written: u32) -> Sight {
+        let (terminal, line) = match sighting.tty {
+            Tty::Absent => return Sight::Absent,
+            Tty::Unbelieved(disbelief) => return Sight::Unbelieved(disbelief.into()),
+            Tty::Named(terminal, line) => (terminal, line),
+        };
+        let taken = self
+            .entries()
+            .find(|(other, entry)| *other != life && entry.terminal == Some(terminal));
+        if let Some((_, other)) = taken {
+            return Sight::Unbelieved(Doubt::Taken(other.domain.number()));
+        }
+        let ours = self.entry(life).and_then(|entry| entry.ports).and_then(|ports| ports.vnc);
+        let screen = match sighting.vnc_port {
+            Some(port) if Some(port) != ours => Screen::Another,
+            Some(_) | None => Screen::Converter,
+        };
+        Sight::Found(Console { terminal, line, screen, written })
+    }
+
+    /// Ports that should stand in the store and went from it: its directory was made anew.
+    fn publish_again(&self, life: Life, sighting: &Sighting) -> Option<Effect> {
+        let entry = self.entry(life)?;
+        let ports = entry.ports?;
+        let missing =
+            sighting.text_port.is_none() || (ports.vnc.is_some() && sighting.vnc_port.is_none());
+        match entry.state {
+            Domain::Serving { .. } | Domain::Stranded { .. } if missing => {
+                Some(Effect::Publish { domain: entry.domain, ports })
+            }
+            Domain::Behind
+            | Domain::Off
+            | Domain::Waiting
+            | Domain::Refused { .. }
+            | Domain::Starting { .. }
+            | Domain::Serving { .. }
+            | Domain::Stranded { .. }
+            | Domain::Closing(_)
+            | Domain::Resting { .. }
+            | Domain::Leaving
+            | Domain::Gone => None,
+        }
+    }
+
+    /// A life's converter is confined and attested, and reads the console.
+    pub(crate) fn started(&mut self, life: Life, ports: Ports) -> Vec<Effect> {
+        if let Some(entry) = self.entries.get_mut(&life) {
+            entry.ports = Some(ports);
+            entry.reported = None;
+        }
+        self.hear(life, domain::Event::Started)
+    }
+
+    /// Something happened to a life.
+    pub(crate) fn hear(&mut self, life: Life, event: domain::Event) -> Vec<Effect> {
+        let Some(entry) = self.entries.get_mut(&life) else { return Vec::new() };
+        let (state, decided) = entry.state.step(event);
+        entry.state = state;
+        let freed = match event {
+            domain::Event::NotStarted(_) | domain::Event::Ended(_) => entry.terminal.take(),
+            domain::Event::Cleared(_)
+            | domain::Event::Console(_)
+            | domain::Event::Started
+            | domain::Event::TtyLost
+            | domain::Event::TtyNotTaken(_)
+            | domain::Event::Due
+            | domain::Event::StoreBack
+            | domain::Event::Gone => None,
+        };
+        let mut effects = Vec::new();
+        for effect in decided {
+            effects.extend(self.address(life, effect));
+        }
+        if freed.is_some() {
+            effects.extend(self.look_at_refused());
+        }
+        effects.extend(self.clear());
+        effects
+    }
+
+    /// A domain's home has gone from the store.
+    pub(crate) fn end(&mut self, domain: DomainId) -> Vec<Effect> {
+        let Some(life) = self.life_of(domain) else { return Vec::new() };
+        if let Some(entry) = self.entries.get_mut(&life) {
+            entry.present = false;
+        }
+        self.hear(life, domain::Event::Gone)
+    }
+
+    /// A store that has known this agent's domains has just these.
+    pub(crate) fn compare(&mut self, present: &BTreeSet<DomainId>) -> Vec<Effect> {
+        let missing: Vec<DomainId> = self
+            .entries
+            .values()
+            .filter(|entry| entry.present && !present.contains(&entry.domain))
+            .map(|entry| entry.domain)
+            .collect();
+        self.remnants.retain(|domain, _| present.contains(domain));
+        missing.into_iter().flat_map(|domain| self.end(domain)).collect()
+    }
+
+    /// The store came back.
+    pub(crate) fn store_back(&mut self) -> Vec<Effect> {
+        let lives: Vec<Life> = self.entries.keys().copied().collect();
+        lives.into_iter().flat_map(|life| self.hear(life, domain::Event::StoreBack)).collect()
+    }
+
+    fn insert(&mut self, entry: Entry) -> Life {
+        self.lives += 1;
+        let life = Life(self.lives);
+        self.entries.insert(life, entry);
+        life
+    }
+
+    /// Clears every life that no older one stands before: of its VM, or of its number.
+    fn clear(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for life in self.entries.keys().copied().collect::<Vec<_>>() {
+            let Some(entry) = self.entries.get(&life) else { continue };
+            let stands_before =
+                |other: &Entry| other.vm == entry.vm || other.domain == entry.domain;
+            let blocked = self.entries.range(..life).any(|(_, other)| stands_before(other));
+            if entry.state != Domain::Behind || blocked {
+                continue;
+            }
+            effects.push(Effect::Own {
+                vm: entry.vm,
+                domain: entry.domain,
+                domain_uuid: entry.domain_uuid,
+                wanted: entry.wanted,
+            });
+            effects.extend(self.hear(life, domain::Event::Cleared(entry.wanted)));
+        }
+        effects
+    }
+
+    /// A terminal came free that another domain's key may name.
+    fn look_at_refused(&self) -> Vec<Effect> {
+        let refused = self.entries.values().filter(|entry| match entry.state {
+            Domain::Refused { doubt: Doubt::Taken(_), .. } => true,
+            Domain::Refused { doubt: Doubt::Tty(_) | Doubt::HungUp, .. }
+            | Domain::Behind
+            | Domain::Off
+            | Domain::Waiting
+            | Domain::Starting { .. }
+            | Domain::Serving { .. }
+            | Domain::Stranded { .. }
+            | Domain::Closing(_)
+            | Domain::Resting { .. }
+            | Domain::Leaving
+            | Domain::Gone => false,
+        });
+        refused.map(|entry| Effect::Look { domain: entry.domain }).collect()
+    }
+
+    /// Gives a life's effect the values that it needs.
+    fn address(&mut self, life: Life, effect: domain::Effect) -> Option<Effect> {
+        let entry = self.entries.get_mut(&life)?;
+        let domain = entry.domain;
+        Some(match effect {
+            domain::Effect::Start(console) => {
+                entry.terminal = Some(console.terminal);
+                Effect::StartConverter {
+                    life,
+                    domain,
+                    domain_uuid: entry.domain_uuid,
+                    vm: entry.vm,
+                    title: entry.name.clone(),
+                    console,
+                }
+            }
+            domain::Effect::HandTty(console) => {
+                entry.terminal = Some(console.terminal);
+                Effect::HandTty { life, console }
+            }
+            domain::Effect::Stop(farewell) => Effect::StopConverter { life, farewell },
+            domain::Effect::Publish => Effect::Publish { domain, ports: entry.ports? },
+            domain::Effect::Retract => Effect::Retract { domain, ports: entry.ports? },
+            domain::Effect::Rest { failures } => Effect::WakeLater { life, failures },
+            domain::Effect::Look => Effect::Look { domain },
+            domain::Effect::Report(doubt) => {
+                if entry.reported.replace(doubt) == Some(doubt) {
+                    return None;
+                }
+                Effect::Report { life, domain, name: entry.name.clone(), doubt }
+            }
+            domain::Effect::Forget => {
+                let (vm, name) = (entry.vm, entry.name.clone());
+                self.entries.remove(&life);
+                Effect::Forget { life, domain, name, vm }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! Domains beside each other: of one VM, of one number, of one terminal.
+
+use vncterm_control::Farewell;
+
+use super::*;
+use crate::domain::{Event, Failure, Line, Served};
+
+fn domain(number: u16) -> DomainId {
+    DomainId::new(number).unwrap()
+}
+
+fn uuid(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+fn terminal(name: &str) -> Terminal {
+    Terminal::parse(name.as_bytes()).unwrap()
+}
+
+fn sighting(tty: &str) -> Sighting {
+    Sighting {
+        uuid: uuid(1),
+        name: "web".into(),
+        tty: Tty::Named(terminal(tty), Line::Paravirtual),
+        vnc_port: None,
+        text_port: None,
+    }
+}
+
+const PORTS: Ports = Ports { vnc: Some(5901), text: 9501 };
+
+/// A host with one domain, 1, of VM 1, whose converter serves.
+fn serving() -> (Host, Life) {
+    let mut host = Host::default();
+    let (life, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On);
+    host.see(life, &sighting("/dev/pts/1"), 0);
+    host.started(life, PORTS);
+    (host, life)
+}
+
+fn starts(effects: &[Effect]) -> Vec<Life> {
+    let starts = effects.iter().filter_map(|effect| match effect {
+        Effect::StartConverter { life, .. } => Some(*life),
+        _ => None,
+    });
+    starts.collect()
+}
+
+#[test]
+fn a_domain_is_met_served_and_forgotten() {
+    let mut host = Host::default();
+    let (life, effects) = host.meet(domain(1), uuid(7), uuid(1), Wanted::On);
+    let own =
+        Effect::Own { vm: uuid(1), domain: domain(1), domain_uuid: uuid(7), wanted: Wanted::On };
+    assert_eq!(effects, [own, Effect::Look { domain: domain(1) }]);
+    let effects = host.see(life, &sighting("/dev/pts/1"), 0);
+    let [Effect::StartConverter { title, vm, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((title.as_str(), *vm), ("web", uuid(1)));
+    let publish = Effect::Publish { domain: domain(1), ports: PORTS };
+    assert_eq!(host.started(life, PORTS), [publish]);
+    let farewell = Farewell::GuestEnded;
+    assert_eq!(
+        host.end(domain(1)),
+        [
+            Effect::Retract { domain: domain(1), ports: PORTS },
+            Effect::StopConverter { life, farewell }
+        ]
+    );
+    let effects = host.hear(life, Event::Ended(Served::Long));
+    let (domain, name, vm) = (domain(1), "web".to_owned(), uuid(1));
+    assert_eq!(effects, [Effect::Forget { life, domain, name, vm }]);
+    assert!(host.entries().next().is_none());
+}
+
+#[test]
+fn the_second_domain_of_a_vm_waits_until_nothing_is_left_of_the_first() {
+    let (mut host, first) = serving();
+    let (second, effects) = host.meet(domain(2), uuid(1), uuid(1), Wanted::On);
+    assert_eq!(effects, []);
+    assert_eq!(host.see(second, &sighting("/dev/pts/2"), 0), []);
+    assert_eq!(host.owner(uuid(1)).unwrap().0, first);
+    // Its converter still writes the screen file.
+    assert_eq!(starts(&host.end(domain(1))), []);
+    let effects = host.hear(first, Event::Ended(Served::Long));
+    assert!(matches!(
+        effects.as_slice(),
+        [Effect::Forget { .. }, Effect::Own { .. }, Effect::Look { .. }]
+    ));
+    assert_eq!(host.owner(uuid(1)).unwrap().0, second);
+    assert_eq!(starts(&host.see(second, &sighting("/dev/pts/2"), 0)), [second]);
+}
+
+#[test]
+fn a_number_that_comes_again_waits_until_nothing_is_left_of_the_old_domain() {
+    let (mut host, first) = serving();
+    host.end(domain(1));
+    let (second, effects) = host.meet(domain(1), uuid(2), uuid(2), Wanted::On);
+    assert_eq!(effects, []);
+    assert_eq!(host.life_of(domain(1)), Some(second));
+    let effects = host.hear(first, Event::Ended(Served::Briefly));
+    assert!(effects.contains(&Effect::Look { domain: domain(1) }));
+}
+
+#[test]
+fn a_console_that_is_off_stays_so() {
+    let mut host = Host::default();
+    let (life, effects) = host.meet(domain(1), uuid(1), uuid(1), Wanted::Off);
+    assert!(matches!(effects.as_slice(), [Effect::Own { wanted: Wanted::Off, .. }]));
+    assert_eq!(host.see(life, &sighting("/dev/pts/1"), 0), []);
+}
+
+#[test]
+fn a_terminal_of_another_domain_is_refused_and_looked_at_when_it_is_free() {
+    let (mut host, first) = serving();
+    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On);
+    let effects = host.see(second, &sighting("/dev/pts/1"), 0);
+    let name = "web".to_owned();
+    let report = Effect::Report { life: second, domain: domain(2), name, doubt: Doubt::Taken(1) };
+    assert_eq!(effects, [report]);
+    assert_eq!(host.see(second, &sighting("/dev/pts/1"), 0), []);
+    host.end(domain(1));
+    let effects = host.hear(first, Event::Ended(Served::Long));
+    assert!(effects.contains(&Effect::Look { domain: domain(2) }));
+    assert_eq!(starts(&host.see(second, &sighting("/dev/pts/1"), 0)), [second]);
+}
+
+#[test]
+fn another_programs_port_means_that_it_serves_the_screen() {
+    let mut host = Host::default();
+    let (life, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On);
+    let qemus = Sighting { vnc_port: Some(5900), ..sighting("/dev/pts/1") };
+    let effects = host.see(life, &qemus, 0);
+    let [Effect::StartConverter { console, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(console.screen, Screen::Another);
+}
+
+#[test]
+fn its_own_port_is_nobody_elses_even_after_its_converter_died() {
+    let (mut host, life) = serving();
+    host.hear(life, Event::Ended(Served::Long));
+    // The key is still being taken back.
+    let stale = Sighting { vnc_port: PORTS.vnc, ..sighting("/dev/pts/1") };
+    host.see(life, &stale, 0);
+    let effects = host.hear(life, Event::Due);
+    let [Effect::StartConverter { console, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(console.screen, Screen::Converter);
+}
+
+#[test]
+fn ports_that_a_dead_agents_dead_converter_left_are_taken_back() {
+    let mut host = Host::default();
+    host.remember_ports(domain(1), PORTS);
+    let (life, effects) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On);
+    assert_eq!(effects.first(), Some(&Effect::Retract { domain: domain(1), ports: PORTS }));
+    let stale = Sighting { vnc_port: PORTS.vnc, ..sighting("/dev/pts/1") };
+    let effects = host.see(life, &stale, 0);
+    let [Effect::StartConverter { console, .. }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(console.screen, Screen::Converter);
+}
+
+#[test]
+fn ports_that_went_from_the_store_are_published_again() {
+    let (mut host, life) = serving();
+    let publish = Effect::Publish { domain: domain(1), ports: PORTS };
+    assert_eq!(host.see(life, &sighting("/dev/pts/1"), 0), [publish]);
+    let whole =
+        Sighting { vnc_port: PORTS.vnc, text_port: Some(PORTS.text), ..sighting("/dev/pts/1") };
+    assert_eq!(host.see(life, &whole, 0), []);
+}
+
+#[test]
+fn whoever_is_missing_from_a_store_that_knew_it_has_ended() {
+    let (mut host, life) = serving();
+    assert_eq!(host.compare(&BTreeSet::from([domain(1)])), []);
+    let farewell = Farewell::GuestEnded;
+    let effects = host.compare(&BTreeSet::new());
+    assert!(effects.contains(&Effect::StopConverter { life, farewell }));
+}
+
+#[test]
+fn an_adopted_converter_is_published_again_and_stopped_with_its_guest() {
+    let mut host = Host::default();
+    let console = Console {
+        terminal: terminal("/dev/pts/1"),
+        line: Line::Paravirtual,
+        screen: Screen::Converter,
+        written: 0,
+    };
+    let (domain, vm) = (domain(1), uuid(1));
+    let adopted = Adopted { domain, domain_uuid: vm, vm, console, ports: PORTS };
+    let life = host.adopt(adopted, "web".into());
+    assert_eq!(host.store_back(), [Effect::Publish { domain, ports: PORTS }]);
+    assert_eq!(host.life_of(domain), Some(life));
+    assert_eq!(host.compare(&BTreeSet::new()).len(), 2);
+}
+
+#[test]
+fn a_failed_start_frees_the_terminal() {
+    let mut host = Host::default();
+    let (first, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On);
+    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On);
+    host.see(first, &sighting("/dev/pts/1"), 0);
+    host.see(second, &sighting("/dev/pts/1"), 0);
+    let effects = host.hear(first, Event::NotStarted(Failure::Failed));
+    assert!(effects.contains(&Effect::Look { domain: domain(2) }));
+}
+
+#[test]
+fn the_control_domain_gets_no_converter() {
+    let mut host = Host::default();
+    let (life, _) = host.meet(DomainId::DOM0, uuid(1), uuid(1), Wanted::On);
+    assert_eq!(host.see(life, &sighting("/dev/pts/1"), 0), []);
+}

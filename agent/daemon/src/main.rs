@@ -1,0 +1,89 @@
+//! xenwardend: the control domain's host agent.
+//!
+//! It keeps privilege, so it reads only short bounded values of guests: screens, viewers and
+//! keystrokes are the converters'.
+
+mod answer;
+mod args;
+mod book;
+mod causes;
+mod config;
+mod console_lock;
+mod converter;
+mod database;
+mod domain;
+mod doubt;
+mod effect;
+mod event;
+mod finish;
+mod host;
+mod journal;
+mod notify;
+mod paths;
+mod perform;
+mod records;
+mod run;
+mod serve;
+mod sighting;
+mod status;
+mod store;
+mod vm_data;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use nix::sys::stat::{Mode, umask};
+use tokio::task::LocalSet;
+
+use crate::args::Args;
+use crate::causes::causes;
+use crate::config::{Config, ConfigError};
+use crate::run::RunError;
+
+/// Why the program ends without having done what it was started for.
+#[derive(Debug, thiserror::Error)]
+enum MainError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("xenwardend runs as root: it opens consoles and starts confined processes")]
+    NotRoot,
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+fn main() -> ExitCode {
+    match start(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // These name their file themselves, and have a look of their own.
+        Err(MainError::Config(ConfigError::Faults(faults))) => {
+            eprintln!("{faults}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("xenwardend: {}", causes(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: &Args) -> Result<(), MainError> {
+    let config = Config::load(&args.config)?;
+    if args.check_config {
+        println!("{}: good", args.config.display());
+        return Ok(());
+    }
+    if !nix::unistd::Uid::effective().is_root() {
+        return Err(MainError::NotRoot);
+    }
+    journal::open();
+    // What the agent makes is root's alone until it says otherwise.
+    umask(Mode::from_bits_truncate(0o077));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(MainError::Runtime)?;
+    let tasks = LocalSet::new();
+    Ok(tasks.block_on(&runtime, run::run(config))?)
+}

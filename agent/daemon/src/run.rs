@@ -1,0 +1,428 @@
+//! The agent's one loop: an event comes in, the host decides, and effects are performed.
+//!
+//! Nothing here waits for a store, a converter or a client: their tasks do.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
+use uuid::Uuid;
+use xenstore_wire::DomainId;
+
+use crate::book::{Bounds, Newcomer, Welcome};
+use crate::causes::causes;
+use crate::config::Config;
+use crate::converter::{self, Found, Keeper, Site, SiteError, find_survivors};
+use crate::database::{DatabaseFault, Safety};
+use crate::effect::Effect;
+use crate::event::{Event, Question};
+use crate::host::{Host, Life};
+use crate::records::Records;
+use crate::serve::{self, ServeError};
+use crate::sighting::Sighting;
+use crate::store::{self, Store};
+use crate::{domain, notify, vm_data};
+
+/// How often records and screens are looked at for their age.
+const AGE_EVERY: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// A different file for each boot of the host (Linux, random(4)).
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Why the agent does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// Converters could not be started.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// The records can't be read.
+    #[error(transparent)]
+    Database(#[from] DatabaseFault),
+    /// Nobody could ask it.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The host does not tell this boot from others.
+    #[error("read {BOOT_ID}")]
+    Boot(#[source] std::io::Error),
+    /// Signals don't arrive.
+    #[error("listen for signals")]
+    Signals(#[source] std::io::Error),
+    /// The converters' folder can't be read.
+    #[error("look for converters of an earlier agent")]
+    Survivors(#[source] std::io::Error),
+}
+
+/// What is known of a life beyond what the host decides by.
+#[derive(Debug, Default)]
+pub(crate) struct Note {
+    /// Its converter's process.
+    pub(crate) pid: Option<i32>,
+    /// Whether its converter's last attestation held.
+    pub(crate) confined: Option<bool>,
+    /// Why its last converter is not there, as one line.
+    pub(crate) why: Option<String>,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// Since when it should have a converter and has none.
+    pub(crate) without_since: Option<Instant>,
+}
+
+/// The agent.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) config: Config,
+    pub(crate) host: Host,
+    pub(crate) records: Records,
+    pub(crate) store: Store,
+    pub(crate) site: Rc<Site>,
+    pub(crate) keepers: BTreeMap<Life, Keeper>,
+    pub(crate) notes: BTreeMap<Life, Note>,
+    pub(crate) wakes: BTreeMap<Life, Instant>,
+    pub(crate) converter_reports: converter::Reports,
+    pub(crate) boot: Uuid,
+    pub(crate) hostname: String,
+    pub(crate) began: Instant,
+    /// Since when the store is not there, and why.
+    pub(crate) store_lost: Option<(Instant, String)>,
+    /// When every converter was last attested on request.
+    pub(crate) attested_at: Option<Instant>,
+}
+
+/// Where events come from.
+struct Sources {
+    store: mpsc::UnboundedReceiver<store::Report>,
+    converters: mpsc::UnboundedReceiver<(Life, converter::Report)>,
+    questions: mpsc::Receiver<Question>,
+    ages: Interval,
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+/// Runs the agent until it is told to end. Its converters go on.
+pub(crate) async fn run(config: Config) -> Result<(), RunError> {
+    let site = Rc::new(Site::open(&config)?);
+    let keep_untouched_ms = days_ms(config.records.keep_untouched_days);
+    let records_max = usize::try_from(config.records.max).unwrap_or(usize::MAX);
+    let records =
+        Records::open(&config.agent.state_dir, Bounds { records_max, keep_untouched_ms })?;
+    let boot = read_boot().map_err(RunError::Boot)?;
+    let signal_of = |kind| signal(kind).map_err(RunError::Signals);
+    let (terminate, interrupt, hang_up) = (
+        signal_of(SignalKind::terminate())?,
+        signal_of(SignalKind::interrupt())?,
+        signal_of(SignalKind::hangup())?,
+    );
+    let survivors = find_survivors(&site).await.map_err(RunError::Survivors)?;
+
+    let (questions, asked) = mpsc::channel(serve::CLIENTS_MAX);
+    serve::listen(&config.agent, questions)?;
+    let (store_reports, store) = mpsc::unbounded_channel();
+    let (converter_reports, converters) = mpsc::unbounded_channel();
+    let socket = config.xenstore.socket.clone();
+    let store_handle = Store::open(socket, config.limits, store_reports);
+    let mut ages = interval(AGE_EVERY);
+    ages.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut agent = Agent {
+        config,
+        host: Host::default(),
+        records,
+        store: store_handle,
+        site,
+        keepers: BTreeMap::new(),
+        notes: BTreeMap::new(),
+        wakes: BTreeMap::new(),
+        converter_reports,
+        boot,
+        hostname: hostname(),
+        began: Instant::now(),
+        store_lost: None,
+        attested_at: None,
+    };
+    survivors.into_iter().for_each(|found| agent.take_over(found));
+    notify::ready();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "xenwardend is ready");
+    let sources =
+        Sources { store, converters, questions: asked, ages, terminate, interrupt, hang_up };
+    agent.serve(sources).await;
+    Ok(())
+}
+
+impl Agent {
+    async fn serve(mut self, mut sources: Sources) {
+        loop {
+            let event = sources.next(self.next_wake()).await;
+            let effects = match event {
+                Event::Store(report) => self.hear_store(report),
+                Event::Converter(life, report) => self.hear_converter(life, report),
+                Event::Due(life) => {
+                    self.wakes.remove(&life);
+                    self.host.hear(life, domain::Event::Due)
+                }
+                Event::Asked(Question { ask, asker }) => {
+                    // A client that went away needs no answer; what it asked for is done.
+                    let _ = asker.send(self.draft(ask));
+                    Vec::new()
+                }
+                Event::Age => {
+                    self.age();
+                    Vec::new()
+                }
+                Event::End => break,
+            };
+            for effect in effects {
+                self.perform(effect);
+            }
+        }
+        self.records.settle();
+        tracing::info!(converters = self.keepers.len(), "xenwardend ends; its converters go on");
+    }
+
+    fn next_wake(&self) -> Option<(Instant, Life)> {
+        self.wakes.iter().map(|(life, at)| (*at, *life)).min()
+    }
+
+    /// Takes over what an earlier agent left.
+    fn take_over(&mut self, found: Found) {
+        match found {
+            Found::Dead { domain, ports } => self.host.remember_ports(domain, ports),
+            Found::Alive(survivor) => {
+                let adopted = survivor.adopted;
+                let newcomer = Newcomer {
+                    domid: adopted.domain.number(),
+                    uuid: adopted.domain_uuid,
+                    name: &survivor.name,
+                    boot: self.boot,
+                };
+                let restored = self.records.book().restore(adopted.vm, newcomer, now_ms());
+                self.records.note(restored, Safety::Kept);
+                let life = self.host.adopt(adopted, survivor.name.clone());
+                self.notes.insert(life, Note { pid: Some(survivor.pid()), ..Note::default() });
+                self.adopt(life, *survivor);
+            }
+        }
+    }
+
+    fn hear_store(&mut self, report: store::Report) -> Vec<Effect> {
+        match report {
+            store::Report::Connected => {
+                tracing::info!(socket = %self.config.xenstore.socket.display(), "store is there");
+                self.store_lost = None;
+                self.host.store_back()
+            }
+            store::Report::Lost(fault) => {
+                let why = causes(&fault);
+                tracing::warn!(why, "store is not there; what runs goes on");
+                self.store_lost = Some((Instant::now(), why));
+                Vec::new()
+            }
+            store::Report::Compared(present) => self.host.compare(&present),
+            store::Report::Ended(domain) => {
+                self.store.forget(domain);
+                self.host.end(domain)
+            }
+            store::Report::Seen { domain, sighting, written } => {
+                self.see(domain, &sighting, written)
+            }
+            store::Report::ReadBack { domain, found, generation } => {
+                self.read_back(domain, found, generation);
+                Vec::new()
+            }
+        }
+    }
+
+    /// A domain was looked at: it is met, if it is a new one, and then seen.
+    fn see(&mut self, domain: DomainId, sighting: &Sighting, written: u32) -> Vec<Effect> {
+        let mut sighting = sighting.clone();
+        if domain == DomainId::DOM0 {
+            sighting.name = format!("Control domain on host: {}", self.hostname);
+        }
+        let mut effects = Vec::new();
+        let known = self.host.life_of(domain).filter(|life| {
+            self.host.entry(*life).is_some_and(|entry| entry.domain_uuid == sighting.uuid)
+        });
+        let life = match known {
+            Some(life) => life,
+            None => {
+                // Another domain had this number.
+                effects.extend(self.host.end(domain));
+                let (life, met) = self.meet(domain, &sighting);
+                effects.extend(met);
+                life
+            }
+        };
+        if let Some(entry) = self.host.entry(life)
+            && entry.owns_vm()
+        {
+            let renamed = self.records.book().renamed(entry.vm, &sighting.name);
+            self.records.note(renamed, Safety::Lazy);
+        }
+        effects.extend(self.host.see(life, &sighting, written));
+        effects
+    }
+
+    fn meet(&mut self, domain: DomainId, sighting: &Sighting) -> (Life, Vec<Effect>) {
+        let newcomer = Newcomer {
+            domid: domain.number(),
+            uuid: sighting.uuid,
+            name: &sighting.name,
+            boot: self.boot,
+        };
+        let live = self.host.live_vms();
+        let Welcome { vm, wanted, first, changes } =
+            self.records.book().welcome(newcomer, &live, Uuid::new_v4(), now_ms());
+        self.records.note(changes, Safety::Kept);
+        let name = sighting.name.escape_debug().to_string();
+        tracing::info!(%domain, name, %vm, console = ?wanted, "domain is here");
+        if first && domain != DomainId::DOM0 {
+            let data = self.records.book().get(vm).map(|record| &record.xenstore_data);
+            let nodes = data.map(|data| vm_data::nodes(domain, data)).unwrap_or_default();
+            let changes = nodes.into_iter().map(|(path, value)| (path, Some(value))).collect();
+            self.store.change_data(domain, changes);
+        }
+        self.host.meet(domain, sighting.uuid, vm, wanted)
+    }
+
+    fn read_back(&mut self, domain: DomainId, found: BTreeMap<String, String>, generation: u64) {
+        // One that a change has overtaken is followed by another.
+        if !self.store.is_current(domain, generation) {
+            return;
+        }
+        let life = self.host.life_of(domain);
+        let Some(entry) = life.and_then(|life| self.host.entry(life)) else { return };
+        if let Some(record) = self.records.book().get(entry.vm).filter(|_| entry.owns_vm()) {
+            let data = vm_data::read_back(domain, &record.xenstore_data, found);
+            let changes = self.records.book().read_back(entry.vm, data);
+            self.records.note(changes, Safety::Lazy);
+        }
+    }
+
+    fn hear_converter(&mut self, life: Life, report: converter::Report) -> Vec<Effect> {
+        let (domain, name) = match self.host.entry(life) {
+            Some(entry) => (entry.domain.number(), entry.name.escape_debug().to_string()),
+            None => return Vec::new(),
+        };
+        let note = self.notes.entry(life).or_default();
+        match report {
+            converter::Report::Started { ports, pid } => {
+                tracing::info!(
+                    domain, name, pid, vnc_port = ?ports.vnc, text_port = ports.text,
+                    "console is served"
+                );
+                *note = Note { pid: Some(pid), confined: note.confined, ..Note::default() };
+                self.host.started(life, ports)
+            }
+            converter::Report::NotStarted { failure, why } => {
+                self.keepers.remove(&life);
+                // The same failure again and again is told once; the status has it all the time.
+                if note.why.as_ref() != Some(&why) && failure == domain::Failure::Failed {
+                    tracing::warn!(domain, name, why, "console is not served");
+                }
+                note.fail(why);
+                self.host.hear(life, domain::Event::NotStarted(failure))
+            }
+            converter::Report::TtyLost => {
+                tracing::info!(domain, name, "console's terminal has hung up");
+                self.host.hear(life, domain::Event::TtyLost)
+            }
+            converter::Report::TtyNotTaken { failure, why } => {
+                tracing::warn!(domain, name, why, "new terminal is not served yet");
+                self.host.hear(life, domain::Event::TtyNotTaken(failure))
+            }
+            converter::Report::Attested { holds } => {
+                if !holds {
+                    tracing::error!(domain, name, "converter is not confined as planned");
+                }
+                note.confined = Some(holds);
+                Vec::new()
+            }
+            converter::Report::Ended { served, how, expected } => {
+                self.keepers.remove(&life);
+                note.pid = None;
+                note.confined = None;
+                if expected {
+                    tracing::info!(domain, name, how, "converter ended");
+                } else {
+                    tracing::warn!(domain, name, how, "converter ended");
+                }
+                note.fail(how);
+                self.host.hear(life, domain::Event::Ended(served))
+            }
+        }
+    }
+
+    /// Lets go of what is too old.
+    fn age(&mut self) {
+        let live = self.host.live_vms();
+        let changes = self.records.book().age(&live, now_ms());
+        self.records.note(changes, Safety::Kept);
+        let keep = DAY * self.config.screens.keep_days;
+        match self.site.saved_screens() {
+            Ok(screens) => {
+                for (vm, age) in screens {
+                    if age > keep && !live.contains(&vm) {
+                        self.delete_screen(vm);
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "can't look at the saved screens"),
+        }
+    }
+}
+
+impl Note {
+    fn fail(&mut self, why: String) {
+        self.why = Some(why);
+        self.without_since.get_or_insert_with(Instant::now);
+    }
+}
+
+impl Sources {
+    async fn next(&mut self, wake: Option<(Instant, Life)>) -> Event {
+        let due = async {
+            match wake {
+                Some((at, life)) => {
+                    sleep_until(at.into()).await;
+                    life
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(report) = self.store.recv() => Event::Store(report),
+            Some((life, report)) = self.converters.recv() => Event::Converter(life, report),
+            Some(question) = self.questions.recv() => Event::Asked(question),
+            life = due => Event::Due(life),
+            _ = self.ages.tick() => Event::Age,
+            _ = self.terminate.recv() => Event::End,
+            _ = self.interrupt.recv() => Event::End,
+            _ = self.hang_up.recv() => {
+                tracing::warn!("SIGHUP is ignored: restart to read the configuration again");
+                Event::Age
+            }
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn days_ms(days: u32) -> u64 {
+    u64::from(days) * 24 * 3600 * 1000
+}
+
+fn read_boot() -> std::io::Result<Uuid> {
+    let text = std::fs::read_to_string(BOOT_ID)?;
+    Uuid::try_parse(text.trim()).map_err(std::io::Error::other)
+}
+
+fn hostname() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    name.to_string_lossy().chars().filter(|character| !character.is_control()).collect()
+}

@@ -1,0 +1,239 @@
+//! agent.sock: one JSON request a line, one reply a line, a descriptor with a console.
+//!
+//! Clients are believed by SO_PEERCRED. Lines, connections and time are bounded; nothing is ever
+//! received but bytes: there is no room for a descriptor.
+
+use std::fs;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener as StdListener;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::unistd::{Group, Uid, User, chown};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::spawn_local;
+use tokio::time::timeout;
+use xenwarden_model::{REPLY_MAX, REQUEST_MAX, Refusal, RefusalCode, Reply};
+
+use crate::config::Agent as Settings;
+use crate::event::Question;
+
+/// The socket, below the run folder.
+const SOCKET: &str = "agent.sock";
+/// Clients at once; one more is closed at accept.
+pub(crate) const CLIENTS_MAX: usize = 64;
+/// How long a request may take from its first byte to its last.
+const REQUEST_TIME: Duration = Duration::from_secs(10);
+/// How long a client may stay without asking.
+const IDLE_TIME: Duration = Duration::from_secs(300);
+/// How long a client may take to read a reply.
+const REPLY_TIME: Duration = Duration::from_secs(30);
+/// The pause after an accept that failed for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes that are read at once.
+const CHUNK: usize = 4096;
+
+/// Why nobody could be served.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The socket can't be had.
+    #[error("listen at {}", path.display())]
+    Listen {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no such group or user.
+    #[error("[agent] {key} = \"{name}\": there is no such {key}")]
+    Unknown {
+        /// `group` or `user`.
+        key: &'static str,
+        /// The name.
+        name: String,
+    },
+}
+
+/// Who is served.
+#[derive(Debug, Clone, Copy)]
+struct Served {
+    /// The user beside root.
+    user: Option<Uid>,
+}
+
+/// Listens, and serves clients from now on.
+pub(crate) fn listen(
+    settings: &Settings,
+    questions: mpsc::Sender<Question>,
+) -> Result<(), ServeError> {
+    let path = settings.run_dir.join(SOCKET);
+    let group = settings.group.as_deref().map(find_group).transpose()?;
+    let user = settings.user.as_deref().map(find_user).transpose()?;
+    let listener = bind(&settings.run_dir, &path, group)
+        .map_err(|source| ServeError::Listen { path, source })?;
+    spawn_local(accept(listener, Served { user }, questions));
+    Ok(())
+}
+
+fn find_group(name: &str) -> Result<nix::unistd::Gid, ServeError> {
+    let found = Group::from_name(name).ok().flatten().map(|group| group.gid);
+    found.ok_or_else(|| ServeError::Unknown { key: "group", name: name.to_owned() })
+}
+
+fn find_user(name: &str) -> Result<Uid, ServeError> {
+    let found = User::from_name(name).ok().flatten().map(|user| user.uid);
+    found.ok_or_else(|| ServeError::Unknown { key: "user", name: name.to_owned() })
+}
+
+fn bind(run_dir: &Path, path: &Path, group: Option<nix::unistd::Gid>) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    // By a short name, whatever the run folder is called: a socket's name has 107 bytes at most.
+    let folder = fs::File::open(run_dir)?;
+    let listener = StdListener::bind(format!("/proc/self/fd/{}/{SOCKET}", folder.as_raw_fd()))?;
+    if group.is_some() {
+        chown(path, None, group)?;
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    listener.set_nonblocking(true)?;
+    UnixListener::from_std(listener)
+}
+
+async fn accept(listener: UnixListener, served: Served, questions: mpsc::Sender<Question>) {
+    let places = Rc::new(Semaphore::new(CLIENTS_MAX));
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "can't accept a client");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let uid = match stream.peer_cred() {
+            Ok(peer) => Uid::from_raw(peer.uid()),
+            Err(_) => continue,
+        };
+        if !uid.is_root() && served.user != Some(uid) {
+            tracing::warn!(%uid, "a client of this user is not served");
+            continue;
+        }
+        let places = Rc::clone(&places);
+        let questions = questions.clone();
+        // With no place left the stream is dropped, which closes it.
+        if places.available_permits() > 0 {
+            spawn_local(async move {
+                if let Ok(_place) = places.try_acquire() {
+                    // How a client goes is its own business.
+                    let _ = serve(stream, questions).await;
+                }
+            });
+        }
+    }
+}
+
+async fn serve(mut stream: UnixStream, questions: mpsc::Sender<Question>) -> io::Result<()> {
+    let mut read = Vec::new();
+    loop {
+        let line = match read_line(&mut stream, &mut read).await? {
+            Line::Whole(line) => line,
+            Line::End => return Ok(()),
+            Line::TooLong => {
+                let message = format!("the request has more than {REQUEST_MAX} bytes");
+                let code = RefusalCode::TooLong;
+                return send(&mut stream, &Reply::Refused(Refusal { code, message }), None).await;
+            }
+        };
+        match serde_json::from_slice(&line) {
+            Ok(ask) => {
+                let (asker, draft) = oneshot::channel();
+                let asked = questions.send(Question { ask, asker }).await;
+                let Some(draft) = asked.ok().and(draft.await.ok()) else { return Ok(()) };
+                let (reply, descriptor) = draft.finish().await;
+                send(&mut stream, &reply, descriptor).await?;
+            }
+            Err(error) => {
+                let message = format!("the request is none: {error}");
+                let code = RefusalCode::Malformed;
+                return send(&mut stream, &Reply::Refused(Refusal { code, message }), None).await;
+            }
+        }
+    }
+}
+
+/// What was read of a client.
+enum Line {
+    Whole(Vec<u8>),
+    End,
+    TooLong,
+}
+
+/// Reads up to a line's end. A client that is silent, or stops half-way, is let go.
+async fn read_line(stream: &mut UnixStream, read: &mut Vec<u8>) -> io::Result<Line> {
+    let mut began = None;
+    loop {
+        if let Some(end) = read.iter().position(|byte| *byte == b'\n') {
+            let rest = read.split_off(end + 1);
+            let mut line = std::mem::replace(read, rest);
+            line.pop();
+            return Ok(Line::Whole(line));
+        }
+        if read.len() > REQUEST_MAX {
+            return Ok(Line::TooLong);
+        }
+        if !read.is_empty() {
+            began.get_or_insert_with(tokio::time::Instant::now);
+        }
+        let patience = match began {
+            Some(began) => REQUEST_TIME.saturating_sub(began.elapsed()),
+            None => IDLE_TIME,
+        };
+        let mut chunk = [0; CHUNK];
+        // Without room for control data the kernel drops any descriptor that a client sends.
+        match timeout(patience, stream.read(&mut chunk)).await {
+            Ok(Ok(0)) | Err(_) => return Ok(Line::End),
+            Ok(Ok(length)) => read.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+            Ok(Err(error)) => return Err(error),
+        }
+    }
+}
+
+async fn send(
+    stream: &mut UnixStream,
+    reply: &Reply,
+    descriptor: Option<OwnedFd>,
+) -> io::Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    if line.len() >= REPLY_MAX {
+        let message = format!("the reply has more than {REPLY_MAX} bytes");
+        line = serde_json::to_vec(&Reply::Refused(Refusal { code: RefusalCode::Failed, message }))?;
+    }
+    line.push(b'\n');
+    let sent = async {
+        let first = match &descriptor {
+            Some(descriptor) => send_with(stream, &line, descriptor).await?,
+            None => 0,
+        };
+        stream.write_all(line.get(first..).unwrap_or_default()).await
+    };
+    timeout(REPLY_TIME, sent).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// Sends the first bytes together with a descriptor; how many they were.
+async fn send_with(stream: &UnixStream, bytes: &[u8], descriptor: &OwnedFd) -> io::Result<usize> {
+    let numbers = [descriptor.as_raw_fd()];
+    let send = || {
+        let control = [ControlMessage::ScmRights(&numbers)];
+        let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+        Ok(sendmsg::<()>(stream.as_raw_fd(), &[IoSlice::new(bytes)], &control, flags, None)?)
+    };
+    stream.async_io(Interest::WRITABLE, send).await
+}

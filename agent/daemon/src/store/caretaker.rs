@@ -1,0 +1,442 @@
+//! The work on one domain: looks at its keys, publishes ports, writes and reads its data.
+//!
+//! Everything is charged to a bucket of the domain, one token an operation and more for opening a
+//! transaction. When the bucket is empty the work waits, and the watch on what the guest writes is
+//! taken back until there are tokens again, so that a guest can't make the agent work.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use xenstore_bucket::{Admission, Bucket, Cost, Rates};
+use xenstore_client::{Client, ClientError, Tree};
+use xenstore_wire::{Access, DomainId, ErrorCode, Path, Permissions};
+
+use super::desk::{Desk, Work};
+use super::session::{guest_watch, key_watches};
+use super::{ANSWER_MAX, Report, StoreFault};
+use crate::causes::causes;
+use crate::effect::Ports;
+use crate::paths;
+use crate::sighting::{Node, Values};
+use crate::vm_data::{self, BYTES_MAX, DEPTH_MAX, NODES_MAX};
+
+/// How often a transaction is begun again that others got in the way of.
+const ATTEMPTS_MAX: u32 = 5;
+/// The shortest time between two read-backs of one guest's data: each may become a disk write.
+const READ_BACK_EVERY: Duration = Duration::from_secs(1);
+/// Events of one guest that are charged for at once, however many came: the bucket is empty by
+/// then at any rate that makes sense.
+const EVENTS_CHARGED_MAX: u32 = 4096;
+
+/// The two connections.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    /// For what belongs to the control domain.
+    pub(super) own: Client,
+    /// For what guests can write.
+    pub(super) guests: Client,
+}
+
+/// Does one domain's work.
+#[derive(Debug)]
+pub(super) struct Caretaker {
+    domain: DomainId,
+    connections: Connections,
+    desk: Arc<Desk>,
+    bucket: Bucket,
+    begun: Instant,
+    reports: mpsc::UnboundedSender<Report>,
+    missing: mpsc::UnboundedSender<DomainId>,
+    /// Whether the guest's own changes are watched.
+    hears_guest: bool,
+    read_back_at: Option<Instant>,
+    /// Whether the log says already that the guest's data is not read back.
+    told_too_much: bool,
+}
+
+impl Caretaker {
+    pub(super) fn new(
+        domain: DomainId,
+        connections: Connections,
+        desk: Arc<Desk>,
+        rates: Rates,
+        reports: mpsc::UnboundedSender<Report>,
+        missing: mpsc::UnboundedSender<DomainId>,
+    ) -> Self {
+        Self {
+            domain,
+            connections,
+            desk,
+            bucket: Bucket::new(rates, Duration::ZERO),
+            begun: Instant::now(),
+            reports,
+            missing,
+            hears_guest: false,
+            read_back_at: None,
+            told_too_much: false,
+        }
+    }
+
+    /// Works until the store is lost.
+    pub(super) async fn work(mut self) -> StoreFault {
+        match self.work_until_lost().await {
+            Ok(never) => match never {},
+            Err(fault) => fault,
+        }
+    }
+
+    async fn work_until_lost(&mut self) -> Result<std::convert::Infallible, StoreFault> {
+        for watch in key_watches(self.domain) {
+            self.pay(Cost::Operation).await?;
+            let own = self.connections.own.clone();
+            timely(own.watch(&watch)).await?;
+        }
+        loop {
+            if !self.hears_guest {
+                self.hear_guest_when_affordable().await?;
+            }
+            let work = self.next().await;
+            match self.carry_out(work).await {
+                Err(fault) if fault.is_lost() => return Err(fault),
+                Err(fault) => {
+                    let domain = self.domain;
+                    tracing::warn!(%domain, fault = %causes(&fault), "store refused work");
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// The next piece of work; the guest's own changes not more often than they may be read.
+    async fn next(&mut self) -> Work {
+        let wait = self
+            .read_back_at
+            .map_or(Duration::ZERO, |last| READ_BACK_EVERY.saturating_sub(last.elapsed()));
+        if !wait.is_zero() {
+            tokio::select! {
+                work = self.desk.next(false) => return work,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        self.desk.next(true).await
+    }
+
+    async fn carry_out(&mut self, work: Work) -> Result<(), StoreFault> {
+        match work {
+            Work::Look => self.look().await,
+            Work::Publish(ports) => self.publish(ports).await,
+            Work::Retract(ports) => self.retract(ports).await,
+            Work::Data(nodes) => self.change_data(&nodes).await,
+            Work::ReadBack(events) => {
+                for _ in 0..events.min(EVENTS_CHARGED_MAX) {
+                    self.pay(Cost::Operation).await?;
+                }
+                self.read_back_at = Some(Instant::now());
+                self.read_back().await
+            }
+        }
+    }
+
+    /// Takes tokens, as soon as they are there.
+    async fn pay(&mut self, cost: Cost) -> Result<(), StoreFault> {
+        loop {
+            match self.bucket.admit(cost, self.begun.elapsed()) {
+                Admission::Granted => return Ok(()),
+                Admission::Wait(wait) => {
+                    self.stop_hearing_guest().await?;
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// The bucket is empty: what the guest does has to wait.
+    async fn stop_hearing_guest(&mut self) -> Result<(), StoreFault> {
+        if !std::mem::take(&mut self.hears_guest) {
+            return Ok(());
+        }
+        let domain = self.domain;
+        tracing::info!(%domain, "domain is over its store limit: its changes wait");
+        match timely(self.connections.guests.unwatch(&guest_watch(self.domain))).await {
+            Err(fault) if fault.is_lost() => Err(fault),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Watches the guest's own changes, once there are tokens for as much as a transaction. The
+    /// watch's first event says: look again.
+    async fn hear_guest_when_affordable(&mut self) -> Result<(), StoreFault> {
+        let affordable = self.bucket.admit(Cost::Transaction, self.begun.elapsed());
+        if let Admission::Wait(wait) = affordable {
+            let desk = Arc::clone(&self.desk);
+            tokio::select! {
+                // Other work goes first; this is asked again after it.
+                work = desk.next(false) => return self.carry_out_or_lose(work).await,
+                () = tokio::time::sleep(wait) => return Ok(()),
+            }
+        }
+        match timely(self.connections.guests.watch(&guest_watch(self.domain))).await {
+            Err(fault) if !fault.is_lost() => {}
+            other => other?,
+        }
+        self.hears_guest = true;
+        Ok(())
+    }
+
+    async fn carry_out_or_lose(&mut self, work: Work) -> Result<(), StoreFault> {
+        match self.carry_out(work).await {
+            Err(fault) if fault.is_lost() => Err(fault),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn read(&mut self, path: &Path) -> Result<Option<Vec<u8>>, StoreFault> {
+        self.pay(Cost::Operation).await?;
+        timely(self.connections.own.read_optional(path)).await
+    }
+
+    /// Reads the domain's keys, and reports them.
+    async fn look(&mut self) -> Result<(), StoreFault> {
+        let domain = self.domain;
+        // Counted before the tty is read: a write in between makes another look.
+        let written = self.desk.written();
+        let mut values = Values { vm: self.read(&paths::vm(domain)).await?, ..Values::default() };
+        if domain == DomainId::DOM0 {
+            return self.look_at_control_domain(values).await;
+        }
+        if values.vm.is_none() {
+            // Not yet there, or gone: listing the domains tells.
+            let _ = self.missing.send(domain);
+            return Ok(());
+        }
+        values.name = self.read(&paths::name(domain)).await?;
+        values.console_tty = self.read_tty(&paths::console_tty(domain)).await?;
+        if values.console_tty.is_none() {
+            values.serial_tty = self.read_tty(&paths::serial_tty(domain)).await?;
+        }
+        values.vnc_port = self.read(&paths::vnc_port(domain)).await?;
+        values.text_port = self.read(&paths::text_port(domain)).await?;
+        if values.name.is_none()
+            && let Some(sighting) = values.parse()
+        {
+            values.vm_name = self.read(&paths::vm_name(sighting.uuid)).await?;
+        }
+        if let Some(sighting) = values.parse() {
+            let _ = self.reports.send(Report::Seen { domain, sighting, written });
+        }
+        Ok(())
+    }
+
+    /// The control domain: Xen's own tools give it a name, and not all of them a VM.
+    async fn look_at_control_domain(&mut self, mut values: Values) -> Result<(), StoreFault> {
+        let domain = self.domain;
+        values.name = self.read(&paths::name(domain)).await?;
+        if values.vm.is_none() && values.name.is_some() {
+            values.vm = Some(format!("/vm/{}", uuid::Uuid::nil()).into_bytes());
+        }
+        if let Some(sighting) = values.parse() {
+            let _ = self.reports.send(Report::Seen { domain, sighting, written: 0 });
+        }
+        Ok(())
+    }
+
+    /// A tty's node; an empty one is absent.
+    async fn read_tty(&mut self, path: &Path) -> Result<Option<Node>, StoreFault> {
+        self.pay(Cost::Operation).await?;
+        let permissions = match timely(self.connections.own.permissions(path)).await {
+            Err(StoreFault::Call(error)) if error.code() == Some(ErrorCode::Enoent) => {
+                return Ok(None);
+            }
+            other => other?,
+        };
+        let value = self.read(path).await?.filter(|value| !value.is_empty());
+        Ok(value.map(|value| Node { value, permissions }))
+    }
+
+    /// Puts ports into the store, where no other program's stand.
+    async fn publish(&mut self, ports: Ports) -> Result<(), StoreFault> {
+        let domain = self.domain;
+        let vnc = ports.vnc.map(|port| (paths::vnc_port(domain), port));
+        let wanted: Vec<_> =
+            vnc.into_iter().chain([(paths::text_port(domain), ports.text)]).collect();
+        let mut readable = Permissions::private(DomainId::DOM0);
+        readable.exceptions.push((domain, Access::Read));
+        self.transact(3 * wanted.len(), async |tree| {
+            for (path, port) in &wanted {
+                let ours = port.to_string();
+                match tree.read_optional(path).await? {
+                    Some(standing) if standing == ours.as_bytes() => {}
+                    Some(standing) if !standing.is_empty() => {
+                        let node = path.as_str();
+                        tracing::warn!(%domain, node, "another program's port stands here");
+                    }
+                    Some(_) | None => {
+                        tree.write(path, ours.as_bytes()).await?;
+                        tree.set_permissions(path, &readable).await?;
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes ports back, where they still stand.
+    async fn retract(&mut self, ports: Ports) -> Result<(), StoreFault> {
+        let domain = self.domain;
+        let vnc = ports.vnc.map(|port| (paths::vnc_port(domain), port));
+        let ours: Vec<_> =
+            vnc.into_iter().chain([(paths::text_port(domain), ports.text)]).collect();
+        self.transact(2 * ours.len(), async |tree| {
+            for (path, port) in &ours {
+                let standing = tree.read_optional(path).await?;
+                if standing.is_some_and(|standing| standing == port.to_string().as_bytes()) {
+                    tree.remove(path).await?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writes and removes nodes of the guest's data, in a directory that the guest owns.
+    async fn change_data(
+        &mut self,
+        nodes: &BTreeMap<Path, Option<String>>,
+    ) -> Result<(), StoreFault> {
+        let domain = self.domain;
+        let directory = paths::vm_data(domain);
+        let outcome = self
+            .transact(3 + nodes.len(), async |tree| {
+                if tree.directory_optional(&directory).await?.is_none() {
+                    tree.make_directory(&directory).await?;
+                    tree.set_permissions(&directory, &Permissions::private(domain)).await?;
+                }
+                for (path, value) in nodes {
+                    let outcome = match value {
+                        Some(value) => tree.write(path, value.as_bytes()).await,
+                        None => match tree.read_optional(path).await? {
+                            Some(_) => tree.remove(path).await,
+                            None => Ok(()),
+                        },
+                    };
+                    pass_refusal(outcome)?;
+                }
+                Ok(())
+            })
+            .await;
+        // What stands there now is worth a look, whatever came of it.
+        self.desk.guest_changed();
+        outcome
+    }
+
+    /// Runs `body` in a transaction, begun again when others got in the way. Nothing is done for a
+    /// domain that has gone: a write would make its home anew.
+    async fn transact(
+        &mut self,
+        operations: usize,
+        mut body: impl AsyncFnMut(&Tree) -> Result<(), ClientError>,
+    ) -> Result<(), StoreFault> {
+        let vm = paths::vm(self.domain);
+        for attempt in 1..=ATTEMPTS_MAX {
+            self.pay(Cost::Transaction).await?;
+            // The look at the VM, and the commit.
+            for _ in 0..operations + 2 {
+                self.pay(Cost::Operation).await?;
+            }
+            let transaction = timely(self.connections.own.transaction()).await?;
+            let done = async {
+                if transaction.read_optional(&vm).await?.is_some() {
+                    body(&transaction).await?;
+                    transaction.commit().await?;
+                }
+                Ok(())
+            };
+            match timely(done).await {
+                Err(StoreFault::Call(error))
+                    if error.code() == Some(ErrorCode::Eagain) && attempt < ATTEMPTS_MAX => {}
+                outcome => return outcome,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the guest's data, in bounds, and reports it.
+    async fn read_back(&mut self) -> Result<(), StoreFault> {
+        let Some(generation) = self.desk.generation() else { return Ok(()) };
+        let domain = self.domain;
+        let mut found = BTreeMap::new();
+        let mut unread = vec![(paths::vm_data(domain), 0)];
+        let (mut nodes, mut bytes) = (0, 0);
+        while let Some((path, depth)) = unread.pop() {
+            self.pay(Cost::Operation).await?;
+            let listing = timely(self.connections.guests.directory_optional(&path)).await?;
+            let Some(children) = listing else {
+                if depth == 0 {
+                    return Ok(()); // no directory: the domain is going, or has none
+                }
+                continue;
+            };
+            nodes += 1;
+            if depth > 0 {
+                self.pay(Cost::Operation).await?;
+                let value = timely(self.connections.guests.read_optional(&path)).await?;
+                let text = value.and_then(|value| String::from_utf8(value).ok());
+                // A node that only holds others together is no key of its own.
+                if let (Some(key), Some(text)) = (vm_data::key(domain, &path), text)
+                    && (children.is_empty() || !text.is_empty())
+                {
+                    bytes += key.len() + text.len();
+                    found.insert(key, text);
+                }
+            }
+            for name in &children {
+                if let Ok(child) = path.child(name) {
+                    unread.push((child, depth + 1));
+                }
+            }
+            if nodes + unread.len() > NODES_MAX + 1 || bytes > BYTES_MAX || depth > DEPTH_MAX {
+                return self.refuse_read_back();
+            }
+        }
+        if self.desk.generation() == Some(generation) {
+            let _ = self.reports.send(Report::ReadBack { domain, found, generation });
+        }
+        Ok(())
+    }
+
+    fn refuse_read_back(&mut self) -> Result<(), StoreFault> {
+        if !std::mem::replace(&mut self.told_too_much, true) {
+            let domain = self.domain;
+            tracing::warn!(%domain, "vm-data is over its bounds: the guest's changes are not kept");
+        }
+        Ok(())
+    }
+}
+
+/// A node that the store refuses doesn't stop the next one.
+fn pass_refusal(outcome: Result<(), ClientError>) -> Result<(), ClientError> {
+    match outcome {
+        Err(error @ (ClientError::Disconnected(_) | ClientError::Malformed { .. })) => Err(error),
+        Err(
+            error @ (ClientError::Refused { .. }
+            | ClientError::TooLong { .. }
+            | ClientError::Connect { .. }
+            | ClientError::Unlistable { .. }),
+        ) => {
+            tracing::debug!(error = %error, "a node of vm-data is left out");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// An answer, if it comes in time.
+async fn timely<T>(call: impl Future<Output = Result<T, ClientError>>) -> Result<T, StoreFault> {
+    match tokio::time::timeout(ANSWER_MAX, call).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(StoreFault::Silent),
+    }
+}

@@ -1,0 +1,301 @@
+//! One life of the two connections: watches, lists domains, and hands events to their desks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::MissedTickBehavior;
+use xenstore_client::{Client, Event, Events};
+use xenstore_wire::{DomainId, Name, Permissions, Special, Token, Watch};
+
+use super::caretaker::{Caretaker, Connections};
+use super::{ANSWER_MAX, Connector, Report, StoreFault};
+use crate::paths;
+
+/// How often the domains are listed without being told to: a toolstack that introduces nobody,
+/// and keys that come later than their domain, are found within it.
+const LIST_EVERY: Duration = Duration::from_secs(10);
+/// The token of the watches on domains coming and going.
+const DOMAINS: &[u8] = b"domains";
+/// Tokens of one domain's watches: this and its number.
+const KEYS: &str = "keys/";
+const GUEST: &str = "guest/";
+
+/// Both connections, and who works with them.
+#[derive(Debug)]
+pub(super) struct Session {
+    connections: Connections,
+    events: Events,
+    guest_events: Events,
+    /// Whether the store held the agent's mark.
+    marked: bool,
+    caretakers: JoinSet<StoreFault>,
+    present: BTreeMap<DomainId, AbortHandle>,
+    /// A caretaker found its domain gone.
+    missing: (mpsc::UnboundedSender<DomainId>, mpsc::UnboundedReceiver<DomainId>),
+}
+
+/// What woke the session.
+enum Woken {
+    /// Something of the agent's own watches.
+    Event(Option<Event>),
+    /// Something that a guest wrote.
+    GuestEvent(Option<Event>),
+    /// An order; none when nobody gives them any more.
+    Order(Option<(DomainId, super::Order)>),
+    /// A caretaker ended.
+    Ended(StoreFault),
+    /// It is time to list the domains.
+    List,
+}
+
+/// What a token means.
+enum Meaning {
+    Domains,
+    Keys(DomainId),
+    Guest(DomainId),
+    Nothing,
+}
+
+fn meaning(token: &Token) -> Meaning {
+    let Ok(text) = std::str::from_utf8(token.as_bytes()) else { return Meaning::Nothing };
+    let number = |text: &str| DomainId::parse(text.as_bytes()).ok();
+    if text.as_bytes() == DOMAINS {
+        Meaning::Domains
+    } else if let Some(domain) = text.strip_prefix(KEYS).and_then(number) {
+        Meaning::Keys(domain)
+    } else if let Some(domain) = text.strip_prefix(GUEST).and_then(number) {
+        Meaning::Guest(domain)
+    } else {
+        Meaning::Nothing
+    }
+}
+
+fn watch(name: impl Into<Name>, token: &[u8]) -> Watch {
+    let token = Token::new(token).expect("the agent's tokens have no NUL");
+    Watch { name: name.into(), token }
+}
+
+/// The watches on a domain's keys that its toolstack writes.
+pub(super) fn key_watches(domain: DomainId) -> [Watch; 4] {
+    let token = format!("{KEYS}{domain}");
+    let on = |path| watch(Name::Absolute(path), token.as_bytes());
+    [
+        on(paths::console(domain)),
+        on(paths::serial_tty(domain)),
+        on(paths::name(domain)),
+        on(paths::vm(domain)),
+    ]
+}
+
+/// The watch on what the guest writes.
+pub(super) fn guest_watch(domain: DomainId) -> Watch {
+    watch(Name::Absolute(paths::vm_data(domain)), format!("{GUEST}{domain}").as_bytes())
+}
+
+impl Connector {
+    /// Connects, marks the store, and watches for domains.
+    pub(super) async fn connect(&self) -> Result<Session, StoreFault> {
+        let connecting = async {
+            let (own, events) = Client::connect(&self.socket).await?;
+            let (guests, guest_events) = Client::connect(&self.socket).await?;
+            let marked = own.read_optional(&paths::mark()).await?.is_some();
+            for special in [Special::IntroduceDomain, Special::ReleaseDomain] {
+                own.watch(&watch(Name::Special(special), DOMAINS)).await?;
+            }
+            let connections = Connections { own, guests };
+            Ok::<_, StoreFault>(Session {
+                connections,
+                events,
+                guest_events,
+                marked,
+                caretakers: JoinSet::new(),
+                present: BTreeMap::new(),
+                missing: mpsc::unbounded_channel(),
+            })
+        };
+        tokio::time::timeout(ANSWER_MAX, connecting).await.unwrap_or(Err(StoreFault::Silent))
+    }
+
+    /// Serves until the connections are of no use any more.
+    pub(super) async fn serve(&mut self, mut session: Session) -> StoreFault {
+        match self.serve_until_lost(&mut session).await {
+            Ok(never) => match never {},
+            Err(fault) => fault,
+        }
+    }
+
+    async fn serve_until_lost(
+        &mut self,
+        session: &mut Session,
+    ) -> Result<std::convert::Infallible, StoreFault> {
+        self.report(Report::Connected);
+        let present = self.list(session).await?;
+        self.desks.retain(|domain, _| present.contains(domain));
+        if session.marked {
+            self.report(Report::Compared(present));
+        } else {
+            session.mark().await?;
+        }
+        let mut ticks = tokio::time::interval(LIST_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            match session.wake(self, &mut ticks).await {
+                Woken::Event(Some(event)) => self.hear(session, event).await?,
+                Woken::GuestEvent(Some(event)) => self.hear_guest(session, &event),
+                Woken::Event(None) | Woken::GuestEvent(None) | Woken::Order(None) => {
+                    return Err(StoreFault::Closed);
+                }
+                Woken::Order(Some((domain, order))) => self.desk(domain).take_order(order),
+                Woken::Ended(fault) => return Err(fault),
+                Woken::List => self.update(session).await?,
+            }
+        }
+    }
+
+    async fn hear(&mut self, session: &mut Session, event: Event) -> Result<(), StoreFault> {
+        let token = match &event {
+            Event::Changed(change) => &change.token,
+            Event::Many(token) => token,
+            Event::Overflow => {
+                self.desks.values().for_each(|desk| desk.look());
+                return self.update(session).await;
+            }
+        };
+        match meaning(token) {
+            Meaning::Domains => self.update(session).await?,
+            Meaning::Keys(domain) => {
+                let desk = self.desk(domain);
+                let ttys = [paths::console_tty(domain), paths::serial_tty(domain)];
+                match event {
+                    Event::Changed(change)
+                        if ttys.iter().any(|tty| change.name.as_str() == tty.as_str()) =>
+                    {
+                        desk.tty_written();
+                    }
+                    Event::Changed(_) | Event::Many(_) | Event::Overflow => desk.look(),
+                }
+            }
+            Meaning::Guest(_) | Meaning::Nothing => {}
+        }
+        Ok(())
+    }
+
+    fn hear_guest(&mut self, session: &Session, event: &Event) {
+        let token = match event {
+            Event::Changed(change) => &change.token,
+            Event::Many(token) => token,
+            Event::Overflow => {
+                self.desks.values().for_each(|desk| desk.guest_changed());
+                return;
+            }
+        };
+        // An event of a watch that was taken back may still come.
+        if let Meaning::Guest(domain) = meaning(token)
+            && session.present.contains_key(&domain)
+        {
+            self.desk(domain).guest_changed();
+        }
+    }
+
+    /// Lists the domains again: who went has ended, as it went while the agent watched.
+    async fn update(&mut self, session: &mut Session) -> Result<(), StoreFault> {
+        let present = self.list(session).await?;
+        let gone: Vec<DomainId> =
+            session.present.keys().filter(|domain| !present.contains(domain)).copied().collect();
+        for domain in gone {
+            if let Some(caretaker) = session.present.remove(&domain) {
+                caretaker.abort();
+            }
+            self.desks.remove(&domain);
+            session.drop_watches(domain).await?;
+            self.report(Report::Ended(domain));
+        }
+        Ok(())
+    }
+
+    /// The domains that are there, each with a caretaker.
+    async fn list(&mut self, session: &mut Session) -> Result<BTreeSet<DomainId>, StoreFault> {
+        let home = paths::domains();
+        let listing = session.connections.own.directory_optional(&home);
+        let names = tokio::time::timeout(ANSWER_MAX, listing)
+            .await
+            .map_err(|_| StoreFault::Silent)??
+            .unwrap_or_default();
+        let present: BTreeSet<DomainId> = names
+            .iter()
+            .filter_map(|name| DomainId::parse(name.as_str().as_bytes()).ok())
+            .collect();
+        for domain in &present {
+            if !session.present.contains_key(domain) {
+                let desk = self.desk(*domain);
+                desk.look();
+                let caretaker = Caretaker::new(
+                    *domain,
+                    session.connections.clone(),
+                    Arc::clone(&desk),
+                    self.rates,
+                    self.reports.clone(),
+                    session.missing.0.clone(),
+                );
+                let task = session.caretakers.spawn_local(caretaker.work());
+                session.present.insert(*domain, task);
+            }
+        }
+        Ok(present)
+    }
+}
+
+impl Session {
+    /// Leaves the agent's mark: a store that has it was seen by this agent, or one before it.
+    async fn mark(&self) -> Result<(), StoreFault> {
+        let marking = async {
+            let own = &self.connections.own;
+            own.write(&paths::mark(), env!("CARGO_PKG_VERSION").as_bytes()).await?;
+            let private = Permissions::private(DomainId::DOM0);
+            own.set_permissions(&paths::mark(), &private).await?;
+            Ok(())
+        };
+        tokio::time::timeout(ANSWER_MAX, marking).await.unwrap_or(Err(StoreFault::Silent))
+    }
+
+    /// Takes back the watches on a domain that has gone; its number may come again.
+    async fn drop_watches(&self, domain: DomainId) -> Result<(), StoreFault> {
+        let Connections { own, guests } = &self.connections;
+        let mut outcomes = Vec::new();
+        for watch in key_watches(domain) {
+            outcomes.push(own.unwatch(&watch).await);
+        }
+        outcomes.push(guests.unwatch(&guest_watch(domain)).await);
+        for outcome in outcomes {
+            // A watch that is not there needs no taking back.
+            match outcome.map_err(StoreFault::from) {
+                Err(fault) if fault.is_lost() => return Err(fault),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn wake(
+        &mut self,
+        connector: &mut Connector,
+        ticks: &mut tokio::time::Interval,
+    ) -> Woken {
+        tokio::select! {
+            event = self.events.next() => Woken::Event(event),
+            event = self.guest_events.next() => Woken::GuestEvent(event),
+            order = connector.incoming.recv() => Woken::Order(order),
+            Some(_) = self.missing.1.recv() => Woken::List,
+            Some(ended) = self.caretakers.join_next() => match ended {
+                Ok(fault) => Woken::Ended(fault),
+                // One that was sent away, as its domain has ended.
+                Err(error) if error.is_cancelled() => Woken::List,
+                Err(_) => Woken::Ended(StoreFault::Broken),
+            },
+            _ = ticks.tick() => Woken::List,
+        }
+    }
+}
