@@ -10,10 +10,10 @@ STATIC_FLAGS  = -C target-feature=+crt-static -C relocation-model=static
 STATIC        = vncterm xenstored
 PROGRAMS      = xenwardend xenwarden-cli
 
-.PHONY: build demo test lint bench setup clean
+.PHONY: build demo test lint bench setup compiler clean
 
 ## Every release program, in target/release.
-build:
+build: compiler
 	$(CARGO) build --release --locked $(addprefix -p ,$(PROGRAMS))
 	RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --release --locked --target $(STATIC_TARGET) $(addprefix -p ,$(STATIC))
 	@for program in $(STATIC); do \
@@ -39,8 +39,12 @@ bench: build
 	@$(CARGO) build --release --locked -p acceptance --bin xenwarden-bench
 	@$(TARGET)/release/xenwarden-bench
 
+# What a fresh machine may lack.
 setup:
-	@tests/setup
+	@tests/setup test
+
+compiler:
+	@tests/setup build
 
 clean:
 	$(CARGO) clean

@@ -10,6 +10,9 @@ use crate::paint::Paint;
 use crate::table::padded;
 use crate::visible::visible;
 
+/// Columns of a claim; what was found stands behind a longer one.
+const CLAIM_COLUMNS_MAX: usize = 64;
+
 /// The wider of the two verdicts.
 const VERDICT_COLUMNS: usize = "DOES NOT HOLD".len();
 
@@ -46,7 +49,7 @@ pub(crate) fn prose(converters: &[ConverterAudit], paint: Paint) -> String {
         properties().map(|property| visible(text(property)).width()).max().unwrap_or_default()
     };
     let name_columns = columns(|property| &property.name);
-    let claim_columns = columns(|property| &property.claim);
+    let claim_columns = columns(|property| &property.claim).min(CLAIM_COLUMNS_MAX);
     let mut text = String::new();
     for converter in converters {
         text.push_str(&format!(

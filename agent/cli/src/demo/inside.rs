@@ -115,6 +115,8 @@ pub(super) fn become_guest(args: &GuestArgs) -> io::Result<ExitCode> {
     drop_rights(args.uid)?;
     let has_world = enter_world(args).is_ok();
 
+    // A console shows what an earlier boot has left on its screen: this one begins on a new line.
+    println!("\r\n{} is a simulated guest; its root has no rights on the host", args.name);
     let mut program = args.program();
     let kept: Vec<(std::ffi::OsString, Option<std::ffi::OsString>)> =
         program.get_envs().map(|(name, value)| (name.into(), value.map(Into::into))).collect();
@@ -215,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_guests_words_bring_the_same_guest_about() {
-        let plain = GuestArgs::new("demo1", 1_946_190_000, Path::new("/tmp/a b/demo1"));
+        let plain = GuestArgs::new("demo1", 1_979_711_488, Path::new("/tmp/a b/demo1"));
         for args in [
             plain.with_command("--x 'y'; z".into()),
             GuestArgs::new("d", 1, Path::new("/")).drawing(),

@@ -16,7 +16,7 @@ use crate::demo::{DOMAINS_MAX, DemoError};
 
 /// The first user id of the first demo: far above those of people, services, containers
 /// (subordinate ids end below it by default) and an installed agent's own ranges.
-const UIDS_FIRST: u32 = 0x7400_0000;
+const UIDS_FIRST: u32 = 0x7600_0000;
 
 /// User ids of one demo: the lower half its converters', the upper half its guests'.
 const UIDS: u32 = 0x1_0000;
