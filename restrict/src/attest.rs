@@ -135,7 +135,9 @@ pub fn attest(expected: &Expected<'_>) -> io::Result<Attestation> {
     note("interfaces", "it sees no network interface but lo".into(), look_at_interfaces(&process));
     note("root", "its root is an empty read-only tmpfs".into(), look_at_root(&process));
     note("mounts", "its root is the only mount it has".into(), look_at_mounts(&process));
-    note("limits", limits_claim(plan), look_at_limits(&process, plan));
+    note("limits", "its resource limits are those of its plan".into(), {
+        look_at_limits(&process, plan)
+    });
     note("descriptors", descriptors_claim(plan, expected.moment), {
         look_at_descriptors(&process, expected)
     });
@@ -247,12 +249,6 @@ fn look_at_mounts(process: &Process) -> Look {
     Ok((mounts == 1, format!("{mounts} mounts")))
 }
 
-fn limits_claim(plan: &Plan) -> String {
-    let limits: Vec<String> =
-        plan.limits().iter().map(|(limit, value)| format!("{value} {}", limit.noun())).collect();
-    format!("its limits are {}", limits.join(", "))
-}
-
 fn look_at_limits(process: &Process, plan: &Plan) -> Look {
     let text = process.read("limits")?;
     let mut wrong = Vec::new();
@@ -266,7 +262,11 @@ fn look_at_limits(process: &Process, plan: &Plan) -> Look {
             });
         }
     }
-    Ok((wrong.is_empty(), if wrong.is_empty() { "as planned".into() } else { wrong.join(", ") }))
+    if wrong.is_empty() {
+        let planned = plan.limits().iter().map(|(limit, value)| format!("{limit:?} {value}"));
+        return Ok((true, planned.collect::<Vec<_>>().join(", ")));
+    }
+    Ok((false, wrong.join(", ")))
 }
 
 fn descriptors_claim(plan: &Plan, moment: Moment) -> String {

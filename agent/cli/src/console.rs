@@ -76,8 +76,9 @@ pub(crate) fn open(socket: &Path, word: &str, escape: EscapeKey) -> Result<ExitC
     let begun = Instant::now();
     let signals = Signals::catch()?;
     let outcome = if io::stdin().is_terminal() {
-        eprintln!("{}", greeting(&opened, escape));
-        let raw = RawTerminal::enter()?;
+        let greeting = greeting(&opened, escape);
+        eprintln!("{greeting}");
+        let raw = RawTerminal::enter(greeting.trim_matches(['-', ' ']))?;
         let outcome = visit(socket, vm, (opened, stream), escape, &signals);
         drop(raw);
         outcome?

@@ -11,10 +11,11 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
-/// What a guest may have switched on and nobody else switches off: colours, a hidden cursor, mouse
-/// reports, bracketed paste, the alternate screen, application keys. Each is harmless where it
-/// wasn't on.
-const CALM: &str = "\x1b[0m\x1b[?25h\x1b[?9;1000;1002;1003;1004;1005;1006;2004l\x1b[?1047l\x1b[?7h\x1b[?1l\x1b>\x1b[r";
+/// What a guest may have switched on and nobody else switches off: a scroll region, colours,
+/// another character set, a hidden cursor, mouse reports, bracketed paste, the alternate screen,
+/// application keys. Each is harmless where it wasn't on. Ends with the title as it was.
+const CALM: &str = "\x1b7\x1b[r\x1b8\x1b[0m\x1b(B\x0f\x1b[?25h\
+    \x1b[?9;1000;1002;1003;1004;1005;1006;2004l\x1b[?1047l\x1b[?7h\x1b[?1l\x1b>\x1b[23;2t";
 
 /// The terminal in raw mode; dropped, it is as it was.
 #[derive(Debug)]
@@ -23,8 +24,14 @@ pub(crate) struct RawTerminal {
 }
 
 impl RawTerminal {
-    /// Switches the terminal that standard input is.
-    pub(crate) fn enter() -> io::Result<Self> {
+    /// Switches the terminal that standard input is. The title says where the user is, because
+    /// the guest's screen covers all else.
+    pub(crate) fn enter(title: &str) -> io::Result<Self> {
+        if io::stdout().is_terminal() {
+            let mut out = io::stdout().lock();
+            write!(out, "\x1b[22;2t\x1b]2;{title}\x07")?;
+            out.flush()?;
+        }
         let before = tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         cfmakeraw(&mut raw);

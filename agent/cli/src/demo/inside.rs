@@ -9,6 +9,7 @@
 //! This is no confinement to build on: converters have a real one (`restrict`).
 #![allow(unsafe_code, reason = "a program's terminal is chosen between fork and exec")]
 
+use std::ffi::CString;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -111,6 +112,10 @@ impl GuestArgs {
 pub(super) fn become_guest(args: &GuestArgs) -> io::Result<ExitCode> {
     die_with_parent()?;
     prctl::set_no_new_privs()?;
+    // What lists of processes show; a name with a NUL in it can't be given.
+    if let Ok(name) = CString::new(args.name.as_str()) {
+        prctl::set_name(&name)?;
+    }
     let has_home = show_home(&args.home).is_ok();
     drop_rights(args.uid)?;
     let has_world = enter_world(args).is_ok();
