@@ -51,7 +51,7 @@ fn scenery() -> String {
     text.push_str(&palette());
     text.push_str(
         "\x1b[18;5H\x1b[1mbold\x1b[0m \x1b[4munderlined\x1b[0m \x1b[7mreversed\x1b[0m  \
-         ÄÖÜ ß € ñ ø ż  Ελληνικά  Кириллица  日本語  ╔═╗ ░▒▓",
+         ÄÖÜ ß € ñ  Ωμέγα  Кириллица  日本語  ╔═╗ ░▒▓",
     );
     text
 }
