@@ -9,11 +9,13 @@ use restrict::Property;
 use tokio::sync::{mpsc, oneshot};
 use vncterm_control::{Farewell, Refusal, State, Viewer};
 
-use crate::domain::{Console, Failure, Served};
+use crate::console::Console;
+use crate::domain::{Failure, Served};
 use crate::effect::Ports;
 use crate::host::Life;
 
 mod adopt;
+mod end;
 mod keeper;
 mod launch;
 mod link;
@@ -24,8 +26,8 @@ mod watched;
 
 pub(crate) use adopt::{Found, Survivor, find_survivors};
 pub(crate) use keeper::keep;
+pub(crate) use launch::Assignment;
 use launch::Identity;
-pub(crate) use launch::Wanted;
 use manifest::remove_files;
 pub(crate) use site::{Site, SiteError};
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use redb::{Builder, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use uuid::Uuid;
 
-use crate::book::{Change, Record};
+use crate::record::{Change, Record};
 
 /// The file, below the state folder.
 const FILE: &str = "records.redb";

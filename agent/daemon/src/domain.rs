@@ -1,18 +1,18 @@
 //! The life of one domain, from the moment it is seen until nothing of it is left.
 //!
 //! ```text
-//!            Cleared(Off)
-//!   Behind ───────────────> Off
+//!   Behind ──Cleared(Off)──> Off
 //!     │ Cleared(On)
-//!     v        Console(Tty)            Started
-//!   Waiting ──────────────> Starting ──────────> Serving <──────> Stranded
-//!     ^                        │ ^                  │  TtyLost, a new tty  │
-//!     │ Console(Absent)        │ │ Due              │ Ended                │
-//!     ├── Resting <────────────┘ └── Resting <──────┴──────────────────────┘
-//!     │      NotStarted(Failed)
-//!     └── Refused <── Closing <── a converter that serves the wrong thing
+//!     v
+//!   Waiting ──Console(Found)──> Starting ──Started──> Serving ──TtyLost──> Stranded
+//!     │  ^                       ^    │                 │ ^ <──a new tty──    │
+//!     │  └─Console(Absent)─┐  Due│    │NotStarted       │ │                   │Ended
+//!     │                    │     │    v(Failed)         │ │                   v
+//!     │                    └──── Resting <────Ended─────┘ │                Refused
+//!     └──Console(Unbelieved)──> Refused <── Closing <─────┘
 //!
-//!   every state ── Gone ──> Gone, by way of Leaving while a converter is there
+//!   Closing: a converter was told to end, as it serves what should not be served any more.
+//!   Every state ──Gone──> Gone, by way of Leaving while there is a converter.
 //! ```
 //!
 //! A pure and total function of state and event. Which domain, which process, which port and what
@@ -21,64 +21,9 @@
 //! without an [`Event::Started`] before it.
 
 use vncterm_control::Farewell;
-use vncterm_launch::Terminal;
 
+use crate::console::{Console, Sight};
 use crate::doubt::Doubt;
-
-/// What there is to read of a domain's console.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Console {
-    /// The terminal that it is on.
-    pub(crate) terminal: Terminal,
-    /// Whose bytes come from it.
-    pub(crate) line: Line,
-    /// Who serves the guest's screen.
-    pub(crate) screen: Screen,
-    /// How often the tty's node was seen to be written: a terminal's number is used again at once,
-    /// so a new console may have the old one's name.
-    pub(crate) written: u32,
-}
-
-/// Whose bytes come from a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Line {
-    /// The paravirtual console's: `console/tty`.
-    Paravirtual,
-    /// The emulated serial port's: `serial/0/tty`.
-    Serial,
-}
-
-/// Who serves the guest's screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Screen {
-    /// The converter, as a picture of the terminal.
-    Converter,
-    /// Another program, such as QEMU: its `console/vnc-port` stands.
-    Another,
-}
-
-impl Console {
-    /// Whether `self` and `other` go by the same name: the same terminal while it is open.
-    fn continues(self, other: Self) -> bool {
-        self.terminal == other.terminal && self.line == other.line
-    }
-
-    /// Whether the name has not even been written since.
-    fn is_same(self, other: Self) -> bool {
-        self.continues(other) && self.written == other.written
-    }
-}
-
-/// What the store says of a console, as far as it is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sight {
-    /// There is none.
-    Absent,
-    /// There is this.
-    Found(Console),
-    /// There is something that is not believed.
-    Unbelieved(Doubt),
-}
 
 /// Whether a VM's console is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use uuid::Uuid;
 use vncterm_control::Farewell;
 use xenstore_wire::DomainId;
 
-use crate::domain::{Console, Wanted};
+use crate::console::Console;
+use crate::domain::Wanted;
 use crate::doubt::Doubt;
 use crate::host::Life;
 

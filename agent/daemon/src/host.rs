@@ -11,7 +11,8 @@ use uuid::Uuid;
 use vncterm_launch::Terminal;
 use xenstore_wire::DomainId;
 
-use crate::domain::{self, Console, Domain, Screen, Sight, Wanted};
+use crate::console::{Console, Screen, Sight};
+use crate::domain::{self, Domain, Wanted};
 use crate::doubt::Doubt;
 use crate::effect::{Effect, Ports};
 use crate::sighting::{Sighting, Tty};

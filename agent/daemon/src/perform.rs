@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::task::spawn_local;
 use uuid::Uuid;
 
-use crate::book::Tie;
 use crate::converter::{self, Command, Keeper, Survivor};
 use crate::database::Safety;
 use crate::domain::Wanted;
 use crate::effect::Effect;
 use crate::host::Life;
+use crate::record::Tie;
 use crate::run::{Agent, now_ms};
 use crate::store::Order;
 
@@ -20,11 +20,11 @@ impl Agent {
     pub(crate) fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::StartConverter { life, domain, domain_uuid, vm, title, console } => {
-                let wanted = converter::Wanted { domain, domain_uuid, vm, title, console };
+                let assignment = converter::Assignment { domain, domain_uuid, vm, title, console };
                 let (keeper, commands) = Keeper::new();
                 self.keepers.insert(life, keeper);
                 let (site, reports) = (Rc::clone(&self.site), self.converter_reports.clone());
-                spawn_local(converter::keep(site, life, wanted, commands, reports));
+                spawn_local(converter::keep(site, life, assignment, commands, reports));
             }
             Effect::HandTty { life, console } => self.command(life, Command::HandTty(console)),
             Effect::StopConverter { life, farewell } => {

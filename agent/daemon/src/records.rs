@@ -4,9 +4,10 @@ use std::path::Path;
 
 use xenwarden_model::{Refusal, RefusalCode};
 
-use crate::book::{Book, Bounds, Change};
+use crate::book::{Book, Bounds};
 use crate::causes::causes;
 use crate::database::{Database, DatabaseFault, Safety};
+use crate::record::Change;
 
 /// Book and database, in step.
 #[derive(Debug)]

@@ -237,3 +237,101 @@ async fn send_with(stream: &UnixStream, bytes: &[u8], descriptor: &OwnedFd) -> i
     };
     stream.async_io(Interest::WRITABLE, send).await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream as StdStream;
+
+    use tokio::task::LocalSet;
+    use xenwarden_model::{Ask, ConsoleOpened};
+
+    use super::*;
+    use crate::answer::Draft;
+
+    /// Serves one client that sends `sent` and says no more; what it hears.
+    fn converse(sent: Vec<u8>) -> Vec<u8> {
+        let (ours, mut theirs) = StdStream::pair().unwrap();
+        let client = std::thread::spawn(move || {
+            let mut heard = Vec::new();
+            // A server that has heard enough may close first.
+            let _ = theirs.write_all(&sent);
+            let _ = theirs.shutdown(std::net::Shutdown::Write);
+            theirs.read_to_end(&mut heard).map(|_| heard)
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let (questions, mut asked) = mpsc::channel::<Question>(1);
+            spawn_local(async move {
+                while let Some(Question { ask, asker }) = asked.recv().await {
+                    let reply = match ask {
+                        Ask::Status => Reply::Done,
+                        other => panic!("{other:?}"),
+                    };
+                    asker.send(Draft::Whole(reply)).unwrap();
+                }
+            });
+            ours.set_nonblocking(true).unwrap();
+            let _ = serve(UnixStream::from_std(ours).unwrap(), questions).await;
+        });
+        client.join().unwrap().unwrap_or_default()
+    }
+
+    const DONE: &str = "{\"reply\":\"done\"}\n";
+
+    #[test]
+    fn each_request_is_answered_in_order() {
+        let heard = converse(b"{\"ask\":\"status\"}\n{\"ask\":\"status\"}\n".to_vec());
+        assert_eq!(String::from_utf8(heard).unwrap(), DONE.repeat(2));
+    }
+
+    #[test]
+    fn nonsense_ends_the_connection_with_a_reason() {
+        for nonsense in
+            [&b"\n"[..], b"hello\n", b"{\"ask\":\"reboot\"}\n", b"\xff\xfe\n", b"[[[[\n"]
+        {
+            let then = [nonsense, b"{\"ask\":\"status\"}\n"].concat();
+            let heard = String::from_utf8(converse(then)).unwrap();
+            assert!(heard.contains("malformed") && heard.lines().count() == 1, "{heard}");
+        }
+    }
+
+    #[test]
+    fn an_overlong_request_is_refused_before_it_is_whole() {
+        let heard = String::from_utf8(converse(vec![b'x'; REQUEST_MAX + CHUNK + 1])).unwrap();
+        // The client may hear of a reset instead, as it wrote what nobody read.
+        assert!(heard.is_empty() || heard.contains("too-long"), "{heard}");
+    }
+
+    #[test]
+    fn half_a_request_is_no_request() {
+        assert_eq!(converse(b"{\"ask\":\"stat".to_vec()), b"");
+    }
+
+    #[tokio::test]
+    async fn a_descriptor_comes_with_the_first_byte_of_its_reply() {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let (one, mut other) = StdStream::pair().unwrap();
+        let reply = Reply::Console(ConsoleOpened {
+            name_label: "web".into(),
+            domid: 1,
+            host: "h".into(),
+            other_viewers: 0,
+        });
+        send(&mut ours, &reply, Some(one.into())).await.unwrap();
+        let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
+        let mut byte = [0];
+        let mut parts = [io::IoSliceMut::new(&mut byte)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = nix::sys::socket::recvmsg::<()>(
+            theirs.as_raw_fd(),
+            &mut parts,
+            Some(&mut space),
+            flags,
+        );
+        let descriptors = message.unwrap().cmsgs().unwrap().count();
+        assert_eq!(descriptors, 1);
+        // Received, it is the open other end: writing to it does not fail.
+        other.write_all(b"x").unwrap();
+    }
+}

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use vncterm_launch::{Disbelief, Terminal, believe};
 use xenstore_wire::Permissions;
 
-use crate::domain::Line;
+use crate::console::Line;
 
 /// The most bytes of a domain's name that are kept: names are for people, and xl's are shorter.
 pub(crate) const NAME_MAX: usize = 255;

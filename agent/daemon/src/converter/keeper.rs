@@ -8,23 +8,22 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use restrict::{Child, Moment, Reaped};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use restrict::{Moment, Reaped};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep_until;
 use uuid::Uuid;
 use vncterm_control::{Answer, Farewell, Order, Refusal, State, VERSION};
 use xenstore_wire::DomainId;
 
-use super::launch::{LaunchError, Running, Wanted, launch, look_at, open_lock};
+use super::end::End;
+use super::launch::{Assignment, LaunchError, Running, launch, look_at, open_lock};
 use super::link::{Link, LinkError};
 use super::log::Log;
 use super::site::Site;
-use super::watched::watch;
 use super::{Command, Identity, NoViewer, Report, Reports, remove_files};
 use crate::causes::causes;
-use crate::domain::{Console, Failure, Served};
+use crate::console::Console;
+use crate::domain::{Failure, Served};
 use crate::host::Life;
 
 /// Orders that may wait for their answers at once.
@@ -37,8 +36,6 @@ const STOP_MAX: Duration = Duration::from_secs(10);
 const LINK_LOST_MAX: Duration = Duration::from_secs(2);
 /// A converter that served so long has got over what ended the one before it.
 const SERVED_LONG: Duration = Duration::from_secs(60);
-/// How often a process is looked for, on kernels without pidfds (before Linux 5.3).
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// What the screen says where a new terminal begins.
 const NEW_TTY_MARK: &str = "-- new console --";
 
@@ -46,7 +43,7 @@ const NEW_TTY_MARK: &str = "-- new console --";
 pub(crate) async fn keep(
     site: Rc<Site>,
     life: Life,
-    wanted: Wanted,
+    assignment: Assignment,
     mut commands: mpsc::UnboundedReceiver<Command>,
     reports: Reports,
 ) {
@@ -55,21 +52,21 @@ pub(crate) async fn keep(
         let _ = reports.send((life, report));
     };
     let launched = tokio::select! {
-        launched = launch(&site, &wanted) => launched.map_err(|error| {
+        launched = launch(&site, &assignment) => launched.map_err(|error| {
             (error.failure(), causes(&error))
         }),
         () = stopped(&mut commands) => Err((Failure::Failed, "it was not wanted any more".into())),
     };
     match launched {
         Err((failure, why)) => {
-            remove_files(&site, wanted.vm);
+            remove_files(&site, assignment.vm);
             told(Report::NotStarted { failure, why });
         }
         Ok(running) => {
             let (ports, pid) = (running.ports, running.identity.child.pid());
             told(Report::Started { ports, pid });
             told(Report::Attested { holds: true });
-            let whose = Whose { life, domain: wanted.domain, vm: wanted.vm };
+            let whose = Whose { life, domain: assignment.domain, vm: assignment.vm };
             Keeping::new(site, whose, running, commands, reports).run().await;
         }
     }
@@ -122,6 +119,8 @@ pub(super) struct Keeping {
     began: Instant,
     /// When it is killed if it has not ended; set when it was told to end.
     stop_by: Option<Instant>,
+    /// Whether it was told to end.
+    told: bool,
     /// Why nothing more is heard from it.
     link_fault: Option<String>,
     /// Why it is being killed.
@@ -162,6 +161,7 @@ impl Keeping {
             pending: BTreeMap::new(),
             began: Instant::now(),
             stop_by: None,
+            told: false,
             link_fault: None,
             fault: None,
         }
@@ -263,6 +263,7 @@ impl Keeping {
     }
 
     fn stop(&mut self, farewell: Farewell) {
+        self.told = true;
         self.stop_by = Some(Instant::now() + STOP_MAX);
         if self.is_foreign() {
             return; // its terminal hangs up with its guest, or its time runs out
@@ -317,7 +318,6 @@ impl Keeping {
 
     fn hear(&mut self, answer: Answer) {
         match answer {
-            _ if self.is_foreign() => {}
             Answer::TtyLost => self.report(Report::TtyLost),
             Answer::Confined(_) => self.give_up("it says twice that it is confined".into()),
             Answer::To(serial, report) => match self.pending.remove(&serial) {
@@ -377,8 +377,11 @@ impl Keeping {
         let (expected, how) = match self.identity.child.reap() {
             Ok(Reaped::Ended(restrict::Ending::Exited(0))) => (true, "ended".to_owned()),
             Ok(Reaped::Ended(ending)) => (false, ending.to_string()),
-            // Another agent's child: it is gone, and nobody here hears how.
-            Ok(Reaped::Foreign | Reaped::Running) | Err(_) => (true, "ended".to_owned()),
+            // Another agent's child: its end is heard elsewhere.
+            Ok(Reaped::Foreign | Reaped::Running) | Err(_) => {
+                let how = if self.told { "ended" } else { "ended, and nobody here heard how" };
+                (self.told, how.to_owned())
+            }
         };
         let (expected, how) = match self.fault.take() {
             Some(fault) => (false, format!("{how}: {fault}")),
@@ -400,32 +403,5 @@ fn refusal_text(refusal: Refusal) -> &'static str {
         Refusal::WrongPhase => "it is not at that point",
         Refusal::WrongDescriptors => "the descriptors are not those that it must have",
         Refusal::NotSaved => "its screen could not be saved",
-    }
-}
-
-/// The end of a process, which can be waited for.
-#[derive(Debug)]
-struct End {
-    child: Child,
-    pidfd: Option<AsyncFd<OwnedFd>>,
-}
-
-impl End {
-    fn of(child: Child) -> Self {
-        let pidfd = child.pidfd().ok().flatten();
-        let watched = pidfd.and_then(|fd| watch(fd, Interest::READABLE).ok());
-        // The descriptor may be of a process that got the pid since; looking tells.
-        Self { child, pidfd: watched.filter(|_| child.is_alive()) }
-    }
-
-    async fn reached(&self) {
-        if let Some(pidfd) = &self.pidfd {
-            // It is readable from the process's end on, and never before.
-            let _ = pidfd.readable().await.map(|mut ready| ready.retain_ready());
-            return;
-        }
-        while self.child.is_alive() {
-            sleep(LOOK_EVERY).await;
-        }
     }
 }

@@ -24,8 +24,9 @@ use super::manifest::{Facts, Manifest};
 use super::site::Site;
 use super::watched::watch;
 use crate::config::CONSOLE_ADDRESS;
+use crate::console::{Console, Line, Screen};
 use crate::console_lock::{self, LockError};
-use crate::domain::{Console, Failure, Line, Screen};
+use crate::domain::Failure;
 use crate::effect::Ports;
 
 /// A converter is confined within milliseconds, or something is wrong.
@@ -33,9 +34,9 @@ const CONFINED_MAX: Duration = Duration::from_secs(10);
 /// The same for its first words, and its answer to the order to go.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// The converter that is wanted.
+/// The converter that is assignment.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
+pub(crate) struct Assignment {
     /// Its domain.
     pub(crate) domain: DomainId,
     /// The uuid that the domain comes with.
@@ -198,13 +199,16 @@ struct Opened {
 
 /// Starts a converter, from nothing to its first byte. Dropped before it is done, it leaves
 /// nothing.
-pub(super) async fn launch(site: &Rc<Site>, wanted: &Wanted) -> Result<Running, LaunchError> {
+pub(super) async fn launch(
+    site: &Rc<Site>,
+    assignment: &Assignment,
+) -> Result<Running, LaunchError> {
     // First of all: what is left of an earlier converter holds the console's lock.
-    end_leftovers(site, wanted.domain).await?;
-    let Opened { handed, ports, start, uid } = open(site, wanted)?;
+    end_leftovers(site, assignment.domain).await?;
+    let Opened { handed, ports, start, uid } = open(site, assignment)?;
     let plan = vncterm_launch::plan(&start, uid)?;
     let (log, stderr) = log::pipe().map_err(system("make a pipe for the converter's log"))?;
-    let name = format!("vncterm-dom{}", wanted.domain);
+    let name = format!("vncterm-dom{}", assignment.domain);
     let program = &site.program;
     let launching = vncterm_launch::start(program, &name, &start, &plan, handed, stderr)?;
     let born = confined(launching).await?;
@@ -214,7 +218,7 @@ pub(super) async fn launch(site: &Rc<Site>, wanted: &Wanted) -> Result<Running, 
     // Before anybody connects to it, so that it has just what it was handed.
     attest(&identity, Moment::Started)?;
 
-    let socket = site.control_socket(wanted.vm);
+    let socket = site.control_socket(assignment.vm);
     let mut link = Link::connect(&socket).map_err(system("connect to the converter"))?;
     match in_time(link.hear()).await?? {
         Answer::Confined(VERSION) => {}
@@ -222,11 +226,11 @@ pub(super) async fn launch(site: &Rc<Site>, wanted: &Wanted) -> Result<Running, 
     }
     let facts = Facts {
         child,
-        domain: wanted.domain,
-        domain_uuid: wanted.domain_uuid,
-        vm: wanted.vm,
+        domain: assignment.domain,
+        domain_uuid: assignment.domain_uuid,
+        vm: assignment.vm,
         start: &start,
-        console: wanted.console,
+        console: assignment.console,
         ports,
     };
     Manifest::new(&facts)
@@ -237,8 +241,8 @@ pub(super) async fn launch(site: &Rc<Site>, wanted: &Wanted) -> Result<Running, 
 }
 
 /// Opens what the converter is handed. Nothing of it is kept here.
-fn open(site: &Site, wanted: &Wanted) -> Result<Opened, LaunchError> {
-    let Wanted { domain, vm, console, .. } = wanted;
+fn open(site: &Site, assignment: &Assignment) -> Result<Opened, LaunchError> {
+    let Assignment { domain, vm, console, .. } = assignment;
     let number = domain.number();
     let uid = site.converters.uids.uid(number).ok_or(LaunchError::NoUid(number))?;
     let tty = console.terminal.open()?;
@@ -253,7 +257,7 @@ fn open(site: &Site, wanted: &Wanted) -> Result<Opened, LaunchError> {
     let start = Start {
         uuid: *vm.as_bytes(),
         uid: uid.number(),
-        title: wanted.title.clone(),
+        title: assignment.title.clone(),
         columns: site.consoles.columns,
         rows: site.consoles.rows,
         orphan_s: site.converters.orphan_s,

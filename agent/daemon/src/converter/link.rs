@@ -97,3 +97,77 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::FromRawFd;
+
+    use nix::sys::socket::{accept, send};
+    use vncterm_control::{Farewell, VERSION, Viewer};
+
+    use super::*;
+
+    #[allow(unsafe_code, reason = "an accepted descriptor comes as a bare number")]
+    fn accept_from(listener: &OwnedFd) -> OwnedFd {
+        let raw = accept(listener.as_raw_fd()).unwrap();
+        // SAFETY: `accept` has just returned this number, and nothing else owns it.
+        unsafe { OwnedFd::from_raw_fd(raw) }
+    }
+
+    fn connected() -> (tempfile::TempDir, Link, OwnedFd) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        let listener = listen_at(&path).unwrap();
+        let link = Link::connect(&path).unwrap();
+        let converter = accept_from(&listener);
+        (folder, link, converter)
+    }
+
+    #[tokio::test]
+    async fn orders_are_numbered_and_answers_come_back_whole() {
+        let (_folder, mut link, converter) = connected();
+        let (viewer, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let order = Order::Viewer(Viewer::Rfb);
+        assert_eq!(link.order(&order, &[viewer.as_raw_fd()]).unwrap(), 1);
+        assert_eq!(link.order(&Order::Stop(Farewell::Replaced), &[]).unwrap(), 2);
+        let mut packet = [0; 64];
+        let length = recv(converter.as_raw_fd(), &mut packet, MsgFlags::empty()).unwrap();
+        assert_eq!(Order::decode(&packet[..length]), Ok((1, order)));
+        let hello = Answer::Confined(VERSION);
+        send(converter.as_raw_fd(), &hello.encode(), MsgFlags::empty()).unwrap();
+        assert_eq!(link.hear().await.unwrap(), hello);
+    }
+
+    #[tokio::test]
+    async fn a_malformed_or_overlong_packet_is_no_answer() {
+        let (_folder, link, converter) = connected();
+        for packet in [vec![99; 5], vec![6; PACKET_MAX + 10]] {
+            send(converter.as_raw_fd(), &packet, MsgFlags::empty()).unwrap();
+            assert!(matches!(link.hear().await, Err(LinkError::Malformed(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_converter_is_heard() {
+        let (_folder, link, converter) = connected();
+        drop(converter);
+        assert!(matches!(link.hear().await, Err(LinkError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn a_converter_that_reads_nothing_holds_nobody_up() {
+        let (_folder, mut link, _converter) = connected();
+        let refused = (0..100_000).find_map(|_| link.order(&Order::State, &[]).err());
+        assert!(matches!(refused, Some(LinkError::Io(_))));
+    }
+
+    #[tokio::test]
+    async fn a_new_control_socket_takes_the_place_of_an_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        drop(listen_at(&path).unwrap());
+        assert!(Link::connect(&path).is_err());
+        let _listener = listen_at(&path).unwrap();
+        assert!(Link::connect(&path).is_ok());
+    }
+}

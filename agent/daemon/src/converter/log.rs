@@ -10,6 +10,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::time::sleep_until;
 
 use super::watched::watch;
 
@@ -70,6 +71,13 @@ impl Log {
                     return shown(&line);
                 }
             }
+            if self.lines > LINES_MAX {
+                // What it says beyond that waits in the pipe; nobody works for it meanwhile.
+                sleep_until((self.since + LINES_WHILE).into()).await;
+            }
+            if self.since.elapsed() > LINES_WHILE {
+                (self.lines, self.since) = (0, Instant::now());
+            }
             let mut bytes = [0; LINE_MAX];
             let read = self
                 .pipe
@@ -82,9 +90,6 @@ impl Log {
     }
 
     fn may_log(&mut self) -> bool {
-        if self.since.elapsed() > LINES_WHILE {
-            (self.lines, self.since) = (0, Instant::now());
-        }
         self.lines += 1;
         self.lines <= LINES_MAX
     }

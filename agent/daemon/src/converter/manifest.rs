@@ -16,7 +16,7 @@ use vncterm_launch::{Disbelief, Terminal};
 use xenstore_wire::{DomainId, DomainIdRefusal};
 
 use super::site::Site;
-use crate::domain::{Console, Line, Screen};
+use crate::console::{Console, Line, Screen};
 use crate::effect::Ports;
 
 /// The form of manifests.
@@ -193,5 +193,84 @@ pub(super) fn remove_files(site: &Site, vm: Uuid) {
             }
             Ok(()) | Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest() -> Manifest {
+        let console = Console {
+            terminal: Terminal::parse(b"/dev/pts/7").unwrap(),
+            line: Line::Serial,
+            screen: Screen::Another,
+            written: 0,
+        };
+        let vm = Uuid::from_u128(7);
+        let start = Start {
+            uuid: *vm.as_bytes(),
+            uid: 1_879_048_199,
+            title: "web\u{fc}".into(),
+            columns: 80,
+            rows: 24,
+            orphan_s: 600,
+            tty_wait_s: 60,
+            rfb: false,
+            text: true,
+            lock: false,
+        };
+        let pid = i32::try_from(std::process::id()).unwrap();
+        Manifest::new(&Facts {
+            child: Child::find(pid).unwrap(),
+            domain: DomainId::new(7).unwrap(),
+            domain_uuid: vm,
+            vm,
+            start: &start,
+            console,
+            ports: Ports { vnc: None, text: 9507 },
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_manifest_comes_back_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.json");
+        let manifest = manifest();
+        fs::write(&path, serde_json::to_vec(&manifest).unwrap()).unwrap();
+        let read = Manifest::read(&path).unwrap();
+        assert_eq!(read, manifest);
+        assert_eq!(read.console().unwrap().line, Line::Serial);
+        assert_eq!(read.console().unwrap().screen, Screen::Another);
+        assert!(read.child().is_alive());
+        assert_eq!(read.ports().text, 9507);
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.json");
+        let mut later = manifest();
+        later.form = FORM + 1;
+        let json = serde_json::to_vec(&manifest()).unwrap();
+        let overlong = [b" ".repeat(20_000), json.clone()].concat();
+        for bytes in [&b""[..], b"{}", b"\xff", &json[..json.len() - 3], &overlong] {
+            fs::write(&path, bytes).unwrap();
+            assert!(Manifest::read(&path).is_err());
+        }
+        fs::write(&path, serde_json::to_vec(&later).unwrap()).unwrap();
+        assert!(matches!(Manifest::read(&path), Err(ManifestError::Form(_))));
+        let link = folder.path().join("link.json");
+        fs::write(&path, &json).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(Manifest::read(&link), Err(ManifestError::Io(_))));
+    }
+
+    #[test]
+    fn a_manifest_with_a_hostile_terminal_names_no_console() {
+        let mut hostile = manifest();
+        hostile.terminal = "/etc/shadow".into();
+        assert!(matches!(hostile.console(), Err(ManifestError::Terminal(_))));
     }
 }

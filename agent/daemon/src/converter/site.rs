@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use restrict::{FileId, NetworkError, Program, RangeError};
@@ -44,6 +44,12 @@ pub(crate) enum SiteError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// Others could put files into a folder.
+    #[error("use folder {}: others than root can write it", path.display())]
+    Open {
+        /// The folder.
+        path: PathBuf,
     },
     /// Another agent has the run folder.
     #[error("run folder {} belongs to another agent that is running", path.display())]
@@ -164,16 +170,20 @@ impl Site {
     }
 }
 
+/// Makes a folder. One that is there already is used only if nobody but root can write it.
 fn make_folder(path: &Path, mode: u32) -> Result<(), SiteError> {
-    let made = DirBuilder::new().recursive(true).mode(mode).create(path).and_then(|()| {
-        let permissions = fs::metadata(path)?.permissions();
-        // An existing one may be stricter, never wider.
-        if permissions.mode() & 0o777 & !mode == 0 {
-            return Ok(());
-        }
-        fs::set_permissions(path, fs::Permissions::from_mode(permissions.mode() & 0o777 & mode))
-    });
-    made.map_err(|source| SiteError::Folder { path: path.to_owned(), source })
+    let fault = |source| SiteError::Folder { path: path.to_owned(), source };
+    if !fs::exists(path).map_err(fault)? {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fault)?;
+        // Whatever the umask is.
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(fault)?;
+    }
+    let found = fs::metadata(path).map_err(fault)?;
+    if found.uid() == 0 && found.mode() & 0o022 == 0 {
+        Ok(())
+    } else {
+        Err(SiteError::Open { path: path.to_owned() })
+    }
 }
 
 fn lock(run_dir: &Path) -> Result<File, SiteError> {
@@ -189,5 +199,31 @@ fn lock(run_dir: &Path) -> Result<File, SiteError> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(SiteError::Taken { path: run_dir.to_owned() }),
         Err(TryLockError::Error(error)) => Err(fault(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_can_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = folder.path().join("a/b");
+        // As root; anybody else's folder is refused in any case.
+        let is_root = nix::unistd::Uid::effective().is_root();
+        assert_eq!(make_folder(&made, 0o755).is_ok(), is_root);
+        assert_eq!(fs::metadata(&made).unwrap().mode() & 0o777, 0o755);
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(make_folder(&made, 0o755), Err(SiteError::Open { .. })));
+    }
+
+    #[test]
+    fn a_run_folder_has_one_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = lock(folder.path()).unwrap();
+        assert!(matches!(lock(folder.path()), Err(SiteError::Taken { .. })));
+        drop(held);
+        assert!(lock(folder.path()).is_ok());
     }
 }

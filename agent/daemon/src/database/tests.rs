@@ -18,7 +18,7 @@ fn record(name: &str) -> Record {
         uuid_changes: false,
         domain_uuid: Uuid::from_u128(1),
         seen_ms: 5,
-        tie: Some(crate::book::Tie { domid: 3, boot: Uuid::from_u128(9), console_off: true }),
+        tie: Some(crate::record::Tie { domid: 3, boot: Uuid::from_u128(9), console_off: true }),
     }
 }
 

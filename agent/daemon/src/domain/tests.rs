@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 
-use vncterm_launch::Disbelief;
+use vncterm_launch::{Disbelief, Terminal};
 
 use super::*;
+use crate::console::{Line, Screen};
 
 /// Events in a row, from birth on.
 const LENGTH: usize = 9;

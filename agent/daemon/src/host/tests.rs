@@ -3,7 +3,8 @@
 use vncterm_control::Farewell;
 
 use super::*;
-use crate::domain::{Event, Failure, Line, Served};
+use crate::console::Line;
+use crate::domain::{Event, Failure, Served};
 
 fn domain(number: u16) -> DomainId {
     DomainId::new(number).unwrap()

@@ -4,7 +4,6 @@
 //! transaction. When the bucket is empty the work waits, and the watch on what the guest writes is
 //! taken back until there are tokens again, so that a guest can't make the agent work.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,14 +12,15 @@ use xenstore_bucket::{Admission, Bucket, Cost, Rates};
 use xenstore_client::{Client, ClientError, Tree};
 use xenstore_wire::{Access, DomainId, ErrorCode, Path, Permissions};
 
+mod guest_data;
+mod look;
+
 use super::desk::{Desk, Work};
 use super::session::{guest_watch, key_watches};
 use super::{ANSWER_MAX, Report, StoreFault};
 use crate::causes::causes;
 use crate::effect::Ports;
 use crate::paths;
-use crate::sighting::{Node, Values};
-use crate::vm_data::{self, BYTES_MAX, DEPTH_MAX, NODES_MAX};
 
 /// How often a transaction is begun again that others got in the way of.
 const ATTEMPTS_MAX: u32 = 5;
@@ -197,64 +197,6 @@ impl Caretaker {
         timely(self.connections.own.read_optional(path)).await
     }
 
-    /// Reads the domain's keys, and reports them.
-    async fn look(&mut self) -> Result<(), StoreFault> {
-        let domain = self.domain;
-        // Counted before the tty is read: a write in between makes another look.
-        let written = self.desk.written();
-        let mut values = Values { vm: self.read(&paths::vm(domain)).await?, ..Values::default() };
-        if domain == DomainId::DOM0 {
-            return self.look_at_control_domain(values).await;
-        }
-        if values.vm.is_none() {
-            // Not yet there, or gone: listing the domains tells.
-            let _ = self.missing.send(domain);
-            return Ok(());
-        }
-        values.name = self.read(&paths::name(domain)).await?;
-        values.console_tty = self.read_tty(&paths::console_tty(domain)).await?;
-        if values.console_tty.is_none() {
-            values.serial_tty = self.read_tty(&paths::serial_tty(domain)).await?;
-        }
-        values.vnc_port = self.read(&paths::vnc_port(domain)).await?;
-        values.text_port = self.read(&paths::text_port(domain)).await?;
-        if values.name.is_none()
-            && let Some(sighting) = values.parse()
-        {
-            values.vm_name = self.read(&paths::vm_name(sighting.uuid)).await?;
-        }
-        if let Some(sighting) = values.parse() {
-            let _ = self.reports.send(Report::Seen { domain, sighting, written });
-        }
-        Ok(())
-    }
-
-    /// The control domain: Xen's own tools give it a name, and not all of them a VM.
-    async fn look_at_control_domain(&mut self, mut values: Values) -> Result<(), StoreFault> {
-        let domain = self.domain;
-        values.name = self.read(&paths::name(domain)).await?;
-        if values.vm.is_none() && values.name.is_some() {
-            values.vm = Some(format!("/vm/{}", uuid::Uuid::nil()).into_bytes());
-        }
-        if let Some(sighting) = values.parse() {
-            let _ = self.reports.send(Report::Seen { domain, sighting, written: 0 });
-        }
-        Ok(())
-    }
-
-    /// A tty's node; an empty one is absent.
-    async fn read_tty(&mut self, path: &Path) -> Result<Option<Node>, StoreFault> {
-        self.pay(Cost::Operation).await?;
-        let permissions = match timely(self.connections.own.permissions(path)).await {
-            Err(StoreFault::Call(error)) if error.code() == Some(ErrorCode::Enoent) => {
-                return Ok(None);
-            }
-            other => other?,
-        };
-        let value = self.read(path).await?.filter(|value| !value.is_empty());
-        Ok(value.map(|value| Node { value, permissions }))
-    }
-
     /// Puts ports into the store, where no other program's stand.
     async fn publish(&mut self, ports: Ports) -> Result<(), StoreFault> {
         let domain = self.domain;
@@ -301,37 +243,6 @@ impl Caretaker {
         .await
     }
 
-    /// Writes and removes nodes of the guest's data, in a directory that the guest owns.
-    async fn change_data(
-        &mut self,
-        nodes: &BTreeMap<Path, Option<String>>,
-    ) -> Result<(), StoreFault> {
-        let domain = self.domain;
-        let directory = paths::vm_data(domain);
-        let outcome = self
-            .transact(3 + nodes.len(), async |tree| {
-                if tree.directory_optional(&directory).await?.is_none() {
-                    tree.make_directory(&directory).await?;
-                    tree.set_permissions(&directory, &Permissions::private(domain)).await?;
-                }
-                for (path, value) in nodes {
-                    let outcome = match value {
-                        Some(value) => tree.write(path, value.as_bytes()).await,
-                        None => match tree.read_optional(path).await? {
-                            Some(_) => tree.remove(path).await,
-                            None => Ok(()),
-                        },
-                    };
-                    pass_refusal(outcome)?;
-                }
-                Ok(())
-            })
-            .await;
-        // What stands there now is worth a look, whatever came of it.
-        self.desk.guest_changed();
-        outcome
-    }
-
     /// Runs `body` in a transaction, begun again when others got in the way. Nothing is done for a
     /// domain that has gone: a write would make its home anew.
     async fn transact(
@@ -361,75 +272,6 @@ impl Caretaker {
             }
         }
         Ok(())
-    }
-
-    /// Reads the guest's data, in bounds, and reports it.
-    async fn read_back(&mut self) -> Result<(), StoreFault> {
-        let Some(generation) = self.desk.generation() else { return Ok(()) };
-        let domain = self.domain;
-        let mut found = BTreeMap::new();
-        let mut unread = vec![(paths::vm_data(domain), 0)];
-        let (mut nodes, mut bytes) = (0, 0);
-        while let Some((path, depth)) = unread.pop() {
-            self.pay(Cost::Operation).await?;
-            let listing = timely(self.connections.guests.directory_optional(&path)).await?;
-            let Some(children) = listing else {
-                if depth == 0 {
-                    return Ok(()); // no directory: the domain is going, or has none
-                }
-                continue;
-            };
-            nodes += 1;
-            if depth > 0 {
-                self.pay(Cost::Operation).await?;
-                let value = timely(self.connections.guests.read_optional(&path)).await?;
-                let text = value.and_then(|value| String::from_utf8(value).ok());
-                // A node that only holds others together is no key of its own.
-                if let (Some(key), Some(text)) = (vm_data::key(domain, &path), text)
-                    && (children.is_empty() || !text.is_empty())
-                {
-                    bytes += key.len() + text.len();
-                    found.insert(key, text);
-                }
-            }
-            for name in &children {
-                if let Ok(child) = path.child(name) {
-                    unread.push((child, depth + 1));
-                }
-            }
-            if nodes + unread.len() > NODES_MAX + 1 || bytes > BYTES_MAX || depth > DEPTH_MAX {
-                return self.refuse_read_back();
-            }
-        }
-        if self.desk.generation() == Some(generation) {
-            let _ = self.reports.send(Report::ReadBack { domain, found, generation });
-        }
-        Ok(())
-    }
-
-    fn refuse_read_back(&mut self) -> Result<(), StoreFault> {
-        if !std::mem::replace(&mut self.told_too_much, true) {
-            let domain = self.domain;
-            tracing::warn!(%domain, "vm-data is over its bounds: the guest's changes are not kept");
-        }
-        Ok(())
-    }
-}
-
-/// A node that the store refuses doesn't stop the next one.
-fn pass_refusal(outcome: Result<(), ClientError>) -> Result<(), ClientError> {
-    match outcome {
-        Err(error @ (ClientError::Disconnected(_) | ClientError::Malformed { .. })) => Err(error),
-        Err(
-            error @ (ClientError::Refused { .. }
-            | ClientError::TooLong { .. }
-            | ClientError::Connect { .. }
-            | ClientError::Unlistable { .. }),
-        ) => {
-            tracing::debug!(error = %error, "a node of vm-data is left out");
-            Ok(())
-        }
-        Ok(()) => Ok(()),
     }
 }
 

@@ -1,0 +1,177 @@
+//! What the agent makes of reports: they are logged, noted, and told to the host.
+//!
+//! What the host decides then is performed elsewhere.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use uuid::Uuid;
+use xenstore_wire::DomainId;
+
+use crate::book::{Newcomer, Welcome};
+use crate::causes::causes;
+use crate::database::Safety;
+use crate::effect::Effect;
+use crate::host::Life;
+use crate::run::{Agent, Note, now_ms};
+use crate::sighting::Sighting;
+use crate::{converter, domain, store, vm_data};
+
+impl Agent {
+    /// The store's tasks tell something.
+    pub(crate) fn hear_store(&mut self, report: store::Report) -> Vec<Effect> {
+        match report {
+            store::Report::Connected => {
+                tracing::info!(socket = %self.config.xenstore.socket.display(), "store is there");
+                self.store_lost = None;
+                self.host.store_back()
+            }
+            store::Report::Lost(fault) => {
+                let why = causes(&fault);
+                tracing::warn!(why, "store is not there; what runs goes on");
+                self.store_lost = Some((Instant::now(), why));
+                Vec::new()
+            }
+            store::Report::Compared(present) => self.host.compare(&present),
+            store::Report::Ended(domain) => {
+                self.store.forget(domain);
+                self.host.end(domain)
+            }
+            store::Report::Seen { domain, sighting, written } => {
+                self.see(domain, &sighting, written)
+            }
+            store::Report::ReadBack { domain, found, generation } => {
+                self.read_back(domain, found, generation);
+                Vec::new()
+            }
+        }
+    }
+
+    /// A domain was looked at: it is met, if it is a new one, and then seen.
+    fn see(&mut self, domain: DomainId, sighting: &Sighting, written: u32) -> Vec<Effect> {
+        let mut sighting = sighting.clone();
+        if domain == DomainId::DOM0 {
+            sighting.name = format!("Control domain on host: {}", self.hostname);
+        }
+        let mut effects = Vec::new();
+        let known = self.host.life_of(domain).filter(|life| {
+            self.host.entry(*life).is_some_and(|entry| entry.domain_uuid == sighting.uuid)
+        });
+        let life = match known {
+            Some(life) => life,
+            None => {
+                // Another domain had this number.
+                effects.extend(self.host.end(domain));
+                let (life, met) = self.meet(domain, &sighting);
+                effects.extend(met);
+                life
+            }
+        };
+        if let Some(entry) = self.host.entry(life)
+            && entry.owns_vm()
+        {
+            let renamed = self.records.book().renamed(entry.vm, &sighting.name);
+            self.records.note(renamed, Safety::Lazy);
+        }
+        effects.extend(self.host.see(life, &sighting, written));
+        effects
+    }
+
+    fn meet(&mut self, domain: DomainId, sighting: &Sighting) -> (Life, Vec<Effect>) {
+        let newcomer = Newcomer {
+            domid: domain.number(),
+            uuid: sighting.uuid,
+            name: &sighting.name,
+            boot: self.boot,
+        };
+        let live = self.host.live_vms();
+        let Welcome { vm, wanted, first, changes } =
+            self.records.book().welcome(newcomer, &live, Uuid::new_v4(), now_ms());
+        self.records.note(changes, Safety::Kept);
+        let name = sighting.name.escape_debug().to_string();
+        tracing::info!(%domain, name, %vm, console = ?wanted, "domain is here");
+        if first && domain != DomainId::DOM0 {
+            let data = self.records.book().get(vm).map(|record| &record.xenstore_data);
+            let nodes = data.map(|data| vm_data::nodes(domain, data)).unwrap_or_default();
+            let changes = nodes.into_iter().map(|(path, value)| (path, Some(value))).collect();
+            self.store.change_data(domain, changes);
+        }
+        self.host.meet(domain, sighting.uuid, vm, wanted)
+    }
+
+    fn read_back(&mut self, domain: DomainId, found: BTreeMap<String, String>, generation: u64) {
+        // One that a change has overtaken is followed by another.
+        if !self.store.is_current(domain, generation) {
+            return;
+        }
+        let life = self.host.life_of(domain);
+        let Some(entry) = life.and_then(|life| self.host.entry(life)) else { return };
+        if let Some(record) = self.records.book().get(entry.vm).filter(|_| entry.owns_vm()) {
+            let data = vm_data::read_back(domain, &record.xenstore_data, found);
+            let changes = self.records.book().read_back(entry.vm, data);
+            self.records.note(changes, Safety::Lazy);
+        }
+    }
+
+    /// A converter's keeper tells something.
+    pub(crate) fn hear_converter(&mut self, life: Life, report: converter::Report) -> Vec<Effect> {
+        let (domain, name) = match self.host.entry(life) {
+            Some(entry) => (entry.domain.number(), entry.name.escape_debug().to_string()),
+            None => return Vec::new(),
+        };
+        let note = self.notes.entry(life).or_default();
+        match report {
+            converter::Report::Started { ports, pid } => {
+                tracing::info!(
+                    domain, name, pid, vnc_port = ?ports.vnc, text_port = ports.text,
+                    "console is served"
+                );
+                *note = Note { pid: Some(pid), confined: note.confined, ..Note::default() };
+                self.host.started(life, ports)
+            }
+            converter::Report::NotStarted { failure, why } => {
+                self.keepers.remove(&life);
+                // The same failure again and again is told once; the status has it all the time.
+                if note.why.as_ref() != Some(&why) && failure == domain::Failure::Failed {
+                    tracing::warn!(domain, name, why, "console is not served");
+                }
+                note.fail(why);
+                self.host.hear(life, domain::Event::NotStarted(failure))
+            }
+            converter::Report::TtyLost => {
+                tracing::info!(domain, name, "console's terminal has hung up");
+                self.host.hear(life, domain::Event::TtyLost)
+            }
+            converter::Report::TtyNotTaken { failure, why } => {
+                tracing::warn!(domain, name, why, "new terminal is not served yet");
+                self.host.hear(life, domain::Event::TtyNotTaken(failure))
+            }
+            converter::Report::Attested { holds } => {
+                if !holds {
+                    tracing::error!(domain, name, "converter is not confined as planned");
+                }
+                note.confined = Some(holds);
+                Vec::new()
+            }
+            converter::Report::Ended { served, how, expected } => {
+                self.keepers.remove(&life);
+                note.pid = None;
+                note.confined = None;
+                if expected {
+                    tracing::info!(domain, name, how, "converter ended");
+                } else {
+                    tracing::warn!(domain, name, how, "converter ended");
+                }
+                note.fail(how);
+                self.host.hear(life, domain::Event::Ended(served))
+            }
+        }
+    }
+}
+
+impl Note {
+    fn fail(&mut self, why: String) {
+        self.why = Some(why);
+        self.without_since.get_or_insert_with(Instant::now);
+    }
+}
