@@ -200,8 +200,10 @@ fn name_hostile_ttys(demo: &Demo) {
     let writable = Guest::new(99, "writable");
     let own_console = Console::open();
     writable.create(&mut store).expect("created");
-    writable.set_tty(&mut store, &own_console.tty.to_string_lossy()).expect("named");
+    store.write(&writable.key("console/tty"), "").expect("made");
     store.set_permissions(&writable.key("console/tty"), &["n0", "b99"]).expect("opened up");
+    writable.set_tty(&mut store, &own_console.tty.to_string_lossy()).expect("named");
+    guests.push(writable);
 
     let last_console = Console::open();
     let last = Guest::new(100, "last");

@@ -1,3 +1,5 @@
+//! Which bytes keys send, by mode and modifier.
+
 use super::*;
 use proptest::prelude::*;
 

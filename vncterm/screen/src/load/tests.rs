@@ -1,3 +1,5 @@
+//! What comes back of a saved screen, and what is refused.
+
 use super::*;
 use alloc::string::{String, ToString as _};
 use alloc::vec;

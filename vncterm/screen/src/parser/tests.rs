@@ -1,3 +1,5 @@
+//! What the parser makes of bytes, whole and in pieces.
+
 use super::*;
 use alloc::format;
 use alloc::string::String;

@@ -1,3 +1,5 @@
+//! What requests look like on the wire, and what is none.
+
 use alloc::vec;
 
 use proptest::prelude::*;
