@@ -17,11 +17,19 @@ const REPLY_WAIT: Duration = Duration::from_secs(60);
 /// Bytes taken from the socket at a time.
 const CHUNK: usize = 64 * 1024;
 
+/// What to do about an agent that can't be reached.
+fn cure(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => "only root may ask it, and its network front's user",
+        _ => "is xenwardend running?",
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
     /// Nobody answers at the socket.
-    #[error("cannot reach the agent at {}: {source}; is xenwardend running?", socket.display())]
+    #[error("cannot reach the agent at {}: {source}; {}", socket.display(), cure(source))]
     Unreachable {
         /// The socket's path.
         socket: PathBuf,

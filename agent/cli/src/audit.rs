@@ -4,14 +4,11 @@
 
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
-use xenwarden_model::{ConverterAudit, JSON_SCHEMA, Property};
+use xenwarden_model::{ConverterAudit, JSON_SCHEMA};
 
 use crate::paint::Paint;
 use crate::table::padded;
 use crate::visible::visible;
-
-/// Columns of a claim; what was found stands behind a longer one.
-const CLAIM_COLUMNS_MAX: usize = 64;
 
 /// The wider of the two verdicts.
 const VERDICT_COLUMNS: usize = "DOES NOT HOLD".len();
@@ -44,12 +41,8 @@ pub(crate) fn prose(converters: &[ConverterAudit], paint: Paint) -> String {
     if converters.is_empty() {
         return "no converter runs: nothing is proven\n".to_owned();
     }
-    let properties = || converters.iter().flat_map(|converter| &converter.properties);
-    let columns = |text: fn(&Property) -> &str| {
-        properties().map(|property| visible(text(property)).width()).max().unwrap_or_default()
-    };
-    let name_columns = columns(|property| &property.name);
-    let claim_columns = columns(|property| &property.claim).min(CLAIM_COLUMNS_MAX);
+    let names = converters.iter().flat_map(|converter| &converter.properties);
+    let columns = names.map(|property| visible(&property.name).width()).max().unwrap_or_default();
     let mut text = String::new();
     for converter in converters {
         text.push_str(&format!(
@@ -59,14 +52,16 @@ pub(crate) fn prose(converters: &[ConverterAudit], paint: Paint) -> String {
             converter.pid
         ));
         for property in &converter.properties {
-            let line = format!(
-                "  {}  {}  {}  {}",
+            text.push_str(&format!(
+                "  {}  {}  {}",
                 verdict(property.holds, paint),
-                padded(&visible(&property.name), name_columns),
-                padded(&visible(&property.claim), claim_columns),
-                visible(&property.found),
-            );
-            text.push_str(line.trim_end());
+                padded(&visible(&property.name), columns),
+                visible(&property.claim),
+            ));
+            // What holds is as it is claimed; what does not needs a look. Programs get it always.
+            if !property.holds {
+                text.push_str(&format!("; found: {}", visible(&property.found)));
+            }
             text.push('\n');
         }
     }
@@ -93,6 +88,8 @@ fn sum(converters: &[ConverterAudit]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use xenwarden_model::Property;
+
     use super::*;
     use uuid::Uuid;
 

@@ -47,6 +47,9 @@ pub(crate) enum DemoError {
     /// Another demo is there.
     #[error("another demo runs in {}", .0.display())]
     FolderInUse(PathBuf),
+    /// It would have to be removed, and no demo has made it.
+    #[error("{} is no demo's: name another --dir, or remove it", .0.display())]
+    FolderOfOthers(PathBuf),
     /// A socket could not be bound there.
     #[error("{} is too long a path for sockets; name a shorter --dir", .0.display())]
     PathTooLong(PathBuf),

@@ -21,7 +21,7 @@ mod world;
 mod xe;
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -34,7 +34,7 @@ use crate::agent::{Agent, AgentError, Connection, vms};
 use crate::args::{Args, Command, agent_socket};
 use crate::choice::chosen;
 use crate::paint::Paint;
-use crate::visible::visible;
+use crate::visible::visible_lines;
 
 /// Columns of a line where standard output is no terminal.
 const COLUMNS: usize = 100;
@@ -64,10 +64,6 @@ fn complain(error: &dyn Error) {
     eprintln!("xenwarden: {}", visible_lines(&error.to_string()));
 }
 
-fn visible_lines(text: &str) -> String {
-    text.lines().map(visible).collect::<Vec<_>>().join("\n")
-}
-
 fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
     let socket = args.agent();
     match &args.command {
@@ -88,11 +84,10 @@ fn show_status(socket: &Path, json: bool) -> Result<ExitCode, Box<dyn Error>> {
     let Reply::Status(status) = Connection::open(socket)?.ask(&Ask::Status)? else {
         return Err(AgentError::Unexpected.into());
     };
-    let text = match json {
-        true => status::json(&status)?,
-        false => status::prose(&status, Paint::of_standard_output()),
-    };
-    print(&text)?;
+    match json {
+        true => print_as_it_is(&status::json(&status)?)?,
+        false => print(&status::prose(&status, Paint::of_standard_output()))?,
+    }
     Ok(verdict(status::is_healthy(&status)))
 }
 
@@ -102,7 +97,10 @@ fn show_list(socket: &Path, json: bool, all: bool) -> Result<ExitCode, Box<dyn E
         true => list::json(&vms, all)?,
         false => list::listing(&vms, all, terminal_columns().unwrap_or(COLUMNS)),
     };
-    print(&listing.data)?;
+    match json {
+        true => print_as_it_is(&listing.data)?,
+        false => print(&listing.data)?,
+    }
     if let Some(talk) = listing.talk {
         eprintln!("{talk}");
     }
@@ -113,11 +111,10 @@ fn show_audit(socket: &Path, json: bool) -> Result<ExitCode, Box<dyn Error>> {
     let Reply::Audit(converters) = Connection::open(socket)?.ask(&Ask::Audit)? else {
         return Err(AgentError::Unexpected.into());
     };
-    let text = match json {
-        true => audit::json(&converters)?,
-        false => audit::prose(&converters, Paint::of_standard_output()),
-    };
-    print(&text)?;
+    match json {
+        true => print_as_it_is(&audit::json(&converters)?)?,
+        false => print(&audit::prose(&converters, Paint::of_standard_output()))?,
+    }
     Ok(verdict(audit::holds(&converters)))
 }
 
@@ -145,7 +142,7 @@ fn run_xe(words: &[String], socket: Option<PathBuf>) -> ExitCode {
         xe::run(&call, |named| Connection::open(&agent_socket(named.cloned().or(socket))))
     });
     match result {
-        Ok(text) => match print(&text) {
+        Ok(text) => match print_as_it_is(&text) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::from(FAILED),
         },
@@ -167,6 +164,12 @@ fn print(text: &str) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
+}
+
+/// Prints what a program reads as it is. Guests write some of it (`xenstore-data`), and a terminal
+/// would obey it: there it is made visible.
+fn print_as_it_is(text: &str) -> std::io::Result<()> {
+    if std::io::stdout().is_terminal() { print(&visible_lines(text)) } else { print(text) }
 }
 
 /// The width of the terminal that standard output is, if it is one.

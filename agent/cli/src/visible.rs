@@ -47,6 +47,12 @@ pub(crate) fn visible(text: &str) -> String {
     shown
 }
 
+/// [`visible`], line by line.
+#[must_use]
+pub(crate) fn visible_lines(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
 /// [`visible`], and no wider than `columns` of a terminal.
 #[must_use]
 pub(crate) fn visible_within(text: &str, columns: usize) -> String {
@@ -103,6 +109,11 @@ mod tests {
     fn control_characters_are_written_out() {
         assert_eq!(visible("\x1b]0;x\x07\r\n\t\0"), "^[]0;x^G^M^J^I^@");
         assert_eq!(visible("\x7f\u{9b}31m"), "^?<U+009B>31m");
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(visible_lines("a: \x1b[2J\r\n\nb\n"), "a: ^[[2J^M\n\nb\n");
     }
 
     #[test]

@@ -249,23 +249,7 @@ impl Agent {
 
 /// The consoles of a running VM, as they can be opened on this host.
 fn consoles(vm: Uuid, entry: &Entry) -> Vec<Console> {
-    let ports = match (entry.state, entry.ports) {
-        (Domain::Serving { .. } | Domain::Stranded { .. }, Some(ports)) => ports,
-        (
-            Domain::Behind
-            | Domain::Off
-            | Domain::Waiting
-            | Domain::Refused { .. }
-            | Domain::Starting { .. }
-            | Domain::Serving { .. }
-            | Domain::Stranded { .. }
-            | Domain::Closing(_)
-            | Domain::Resting { .. }
-            | Domain::Leaving
-            | Domain::Gone,
-            _,
-        ) => return Vec::new(),
-    };
+    let Some(ports) = entry.ports.filter(|_| entry.state.is_served()) else { return Vec::new() };
     let console = |protocol, scheme, port| Console {
         uuid: Console::uuid_of(vm, protocol),
         protocol,

@@ -9,9 +9,10 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "xenwardend", version, max_term_width = 100)]
 pub(crate) struct Args {
-    /// The configuration; one that is empty or not there is the built-in defaults.
-    #[arg(long, value_name = "FILE", default_value = "/etc/xenwarden/xenwarden.toml")]
-    pub(crate) config: PathBuf,
+    /// The configuration [default: /etc/xenwarden/xenwarden.toml, or without it the built-in
+    /// defaults].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Say whether the configuration is good, and end.
     #[arg(long)]
     pub(crate) check_config: bool,

@@ -129,18 +129,28 @@ pub(crate) enum ConfigError {
     Faults(#[from] Faults),
 }
 
+/// Where the package puts the configuration.
+pub(crate) const INSTALLED: &str = "/etc/xenwarden/xenwarden.toml";
+
 impl Config {
+    /// Reads the installed file; where there is none, the built-in defaults hold.
+    pub(crate) fn load_installed() -> Result<Self, ConfigError> {
+        match Self::load(INSTALLED.as_ref()) {
+            Err(ConfigError::Read { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Ok(Self::parse(INSTALLED.as_ref(), "")?)
+            }
+            loaded => loaded,
+        }
+    }
+
     /// Reads a file.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         let read = |source| ConfigError::Read { path: path.to_owned(), source };
-        let text = match std::fs::File::open(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(read(error)),
-            Ok(file) => {
-                let bounded = std::io::Read::take(file, FILE_BYTES_MAX);
-                std::io::read_to_string(bounded).map_err(read)?
-            }
-        };
+        let file = std::fs::File::open(path).map_err(read)?;
+        let bounded = std::io::Read::take(file, FILE_BYTES_MAX);
+        let text = std::io::read_to_string(bounded).map_err(read)?;
         Ok(Self::parse(path, &text)?)
     }
 

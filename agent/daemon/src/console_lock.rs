@@ -55,8 +55,18 @@ pub(crate) fn lock(folder: &Path, domain: DomainId) -> Result<OwnedFd, LockError
 }
 
 fn open(path: &Path) -> io::Result<File> {
+    let file = open_or_make(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+    }
+}
+
+fn open_or_make(path: &Path) -> io::Result<File> {
     let mut options = File::options();
-    options.write(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC);
+    // O_NONBLOCK: anybody may have put a FIFO into a folder like /tmp, which would be waited at.
+    let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+    options.write(true).mode(0o600).custom_flags(flags);
     match options.clone().create(true).truncate(false).open(path) {
         // In a folder like /tmp, the kernel may refuse O_CREAT for a file that is somebody else's
         // (fs.protected_regular).
@@ -101,6 +111,16 @@ mod tests {
         assert!(lock(folder.path(), domain()).is_err());
         drop(converters);
         assert!(lock(folder.path(), domain()).is_ok());
+    }
+
+    #[test]
+    fn waits_at_no_fifo_and_locks_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("xenconsole.7");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(matches!(lock(folder.path(), domain()), Err(LockError::Lock { .. })));
+        let _reader = File::options().read(true).write(true).open(&fifo).unwrap();
+        assert!(matches!(lock(folder.path(), domain()), Err(LockError::Lock { .. })));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use restrict::Property;
 use tokio::sync::{mpsc, oneshot};
 use vncterm_control::{Farewell, Refusal, State, Viewer};
+use vncterm_launch::Terminal;
 
 use crate::console::Console;
 use crate::domain::{Failure, Served};
@@ -48,8 +49,8 @@ pub(crate) enum Report {
         /// What failed, as one line.
         why: String,
     },
-    /// Its tty has hung up.
-    TtyLost,
+    /// This tty of it has hung up.
+    TtyLost(Terminal),
     /// It did not take a new tty.
     TtyNotTaken {
         /// What that means.

@@ -173,6 +173,22 @@ impl Domain {
         Self::Serving { console, failures: 0 }
     }
 
+    /// Whether a converter of it is there, and its ports are published.
+    pub(crate) fn is_served(self) -> bool {
+        match self {
+            Self::Serving { .. } | Self::Stranded { .. } => true,
+            Self::Behind
+            | Self::Off
+            | Self::Waiting
+            | Self::Refused { .. }
+            | Self::Starting { .. }
+            | Self::Closing(_)
+            | Self::Resting { .. }
+            | Self::Leaving
+            | Self::Gone => false,
+        }
+    }
+
     /// The state after `event`, and what is to be done, in this order.
     pub(crate) fn step(self, event: Event) -> (Self, Vec<Effect>) {
         match self {
@@ -311,6 +327,8 @@ fn step_starting(console: Console, failures: u32, event: Event) -> (Domain, Vec<
         Event::Console(Sight::Found(found)) => abandon(Then::Start(found)),
         Event::Console(Sight::Unbelieved(doubt)) => abandon(Then::Refuse(doubt)),
         Event::Started => (Domain::Serving { console, failures }, vec![Effect::Publish]),
+        // It is another domain's for now, and tried again when it is seen to be free.
+        Event::NotStarted(Failure::Unbelieved(doubt @ Doubt::Taken(_))) => refuse(doubt, None),
         Event::NotStarted(Failure::Unbelieved(doubt)) => refuse(doubt, Some(console)),
         Event::NotStarted(Failure::Failed) | Event::Ended(_) => rest(console, failures),
         Event::Gone => (Domain::Leaving, vec![Effect::Stop(Farewell::GuestEnded)]),
@@ -325,7 +343,11 @@ fn step_starting(console: Console, failures: u32, event: Event) -> (Domain, Vec<
 fn step_serving(console: Console, failures: u32, event: Event) -> (Domain, Vec<Effect>) {
     match event {
         // The key went; the terminal may stay, and the converter hears of it when it hangs up.
-        Event::Console(Sight::Absent) => stay(Domain::Serving { console, failures }),
+        // The same for a name that another domain's converter has still: terminals that are made
+        // anew may change places.
+        Event::Console(Sight::Absent | Sight::Unbelieved(Doubt::Taken(_))) => {
+            stay(Domain::Serving { console, failures })
+        }
         // The number of an open terminal is nobody else's, however often it is written.
         Event::Console(Sight::Found(found)) if found.continues(console) => {
             stay(Domain::Serving { console: found, failures })
@@ -346,8 +368,10 @@ fn step_serving(console: Console, failures: u32, event: Event) -> (Domain, Vec<E
 
 fn step_stranded(console: Console, failures: u32, event: Event) -> (Domain, Vec<Effect>) {
     match event {
+        Event::Console(Sight::Absent | Sight::Unbelieved(Doubt::Taken(_))) => {
+            stay(Domain::Stranded { console, failures })
+        }
         // The name that hung up, not written since: who opened that number now may be anybody.
-        Event::Console(Sight::Absent) => stay(Domain::Stranded { console, failures }),
         Event::Console(Sight::Found(found)) if found.is_same(console) => {
             stay(Domain::Stranded { console, failures })
         }

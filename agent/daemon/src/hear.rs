@@ -33,6 +33,10 @@ impl Agent {
                 Vec::new()
             }
             store::Report::Compared(present) => self.host.compare(&present),
+            store::Report::Fresh(present) => {
+                self.host.doubt_others(&present);
+                Vec::new()
+            }
             store::Report::Ended(domain) => {
                 self.store.forget(domain);
                 self.host.end(domain)
@@ -138,9 +142,9 @@ impl Agent {
                 note.fail(why);
                 self.host.hear(life, domain::Event::NotStarted(failure))
             }
-            converter::Report::TtyLost => {
-                tracing::info!(domain, name, "console's terminal has hung up");
-                self.host.hear(life, domain::Event::TtyLost)
+            converter::Report::TtyLost(terminal) => {
+                tracing::info!(domain, name, %terminal, "console's terminal has hung up");
+                self.host.lose_terminal(life, terminal)
             }
             converter::Report::TtyNotTaken { failure, why } => {
                 tracing::warn!(domain, name, why, "new terminal is not served yet");

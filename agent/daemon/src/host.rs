@@ -43,12 +43,17 @@ pub(crate) struct Entry {
     /// The last ports that were published for it: those in the store are ours.
     pub(crate) ports: Option<Ports>,
     wanted: Wanted,
-    /// The terminal that a converter of it has, from its start to its end.
-    terminal: Option<Terminal>,
+    /// The terminals that a converter of it reads or is to read, the one that it is to read last,
+    /// from its start to their hang-up or its end.
+    terminals: Vec<Terminal>,
+    /// The terminal that its key names and another domain's converter has.
+    awaited: Option<Terminal>,
     /// What was told last of why it has no converter; nothing is told twice in a row.
     reported: Option<Doubt>,
     /// Whether its home is still in the store.
     pub(crate) present: bool,
+    /// Whether it is missing from a store that knew nobody: that tells nothing of it.
+    unknown: bool,
 }
 
 impl Entry {
@@ -133,9 +138,11 @@ impl Host {
             state: Domain::adopted(console),
             ports: Some(ports),
             wanted: Wanted::On,
-            terminal: Some(console.terminal),
+            terminals: vec![console.terminal],
+            awaited: None,
             reported: None,
             present: true,
+            unknown: false,
         })
     }
 
@@ -161,9 +168,11 @@ impl Host {
             state: Domain::Behind,
             ports: remnant,
             wanted,
-            terminal: None,
+            terminals: Vec::new(),
+            awaited: None,
             reported: None,
             present: true,
+            unknown: false,
         });
         let mut effects: Vec<Effect> =
             remnant.map(|ports| Effect::Retract { domain, ports }).into_iter().collect();
@@ -174,12 +183,19 @@ impl Host {
     /// The store was looked at: what it says of a life's console.
     pub(crate) fn see(&mut self, life: Life, sighting: &Sighting, written: u32) -> Vec<Effect> {
         let Some(entry) = self.entries.get_mut(&life) else { return Vec::new() };
+        entry.unknown = false;
         entry.name.clone_from(&sighting.name);
         // The control domain's console has no converter.
         if entry.domain == DomainId::DOM0 {
             return Vec::new();
         }
         let sight = self.sight_of(life, sighting, written);
+        if let Some(entry) = self.entries.get_mut(&life) {
+            entry.awaited = match (sight, sighting.tty) {
+                (Sight::Unbelieved(Doubt::Taken(_)), Tty::Named(terminal, _)) => Some(terminal),
+                (Sight::Absent | Sight::Found(_) | Sight::Unbelieved(_), _) => None,
+            };
+        }
         let mut effects = self.hear(life, domain::Event::Console(sight));
         effects.extend(self.publish_again(life, sighting));
         effects
@@ -191,11 +207,8 @@ impl Host {
             Tty::Unbelieved(disbelief) => return Sight::Unbelieved(disbelief.into()),
             Tty::Named(terminal, line) => (terminal, line),
         };
-        let taken = self
-            .entries()
-            .find(|(other, entry)| *other != life && entry.terminal == Some(terminal));
-        if let Some((_, other)) = taken {
-            return Sight::Unbelieved(Doubt::Taken(other.domain.number()));
+        if let Some(doubt) = self.taken(life, terminal) {
+            return Sight::Unbelieved(doubt);
         }
         let ours = self.entry(life).and_then(|entry| entry.ports).and_then(|ports| ports.vnc);
         let screen = match sighting.vnc_port {
@@ -205,28 +218,21 @@ impl Host {
         Sight::Found(Console { terminal, line, screen, written })
     }
 
+    /// The doubt about a terminal that another life's converter has.
+    fn taken(&self, life: Life, terminal: Terminal) -> Option<Doubt> {
+        let mut others = self.entries().filter(|(other, _)| *other != life);
+        let (_, holder) = others.find(|(_, entry)| entry.terminals.contains(&terminal))?;
+        Some(Doubt::Taken(holder.domain.number()))
+    }
+
     /// Ports that should stand in the store and went from it: its directory was made anew.
     fn publish_again(&self, life: Life, sighting: &Sighting) -> Option<Effect> {
         let entry = self.entry(life)?;
         let ports = entry.ports?;
         let missing =
             sighting.text_port.is_none() || (ports.vnc.is_some() && sighting.vnc_port.is_none());
-        match entry.state {
-            Domain::Serving { .. } | Domain::Stranded { .. } if missing => {
-                Some(Effect::Publish { domain: entry.domain, ports })
-            }
-            Domain::Behind
-            | Domain::Off
-            | Domain::Waiting
-            | Domain::Refused { .. }
-            | Domain::Starting { .. }
-            | Domain::Serving { .. }
-            | Domain::Stranded { .. }
-            | Domain::Closing(_)
-            | Domain::Resting { .. }
-            | Domain::Leaving
-            | Domain::Gone => None,
-        }
+        let is_due = missing && entry.state.is_served();
+        is_due.then_some(Effect::Publish { domain: entry.domain, ports })
     }
 
     /// A life's converter is confined and attested, and reads the console.
@@ -244,7 +250,9 @@ impl Host {
         let (state, decided) = entry.state.step(event);
         entry.state = state;
         let freed = match event {
-            domain::Event::NotStarted(_) | domain::Event::Ended(_) => entry.terminal.take(),
+            domain::Event::NotStarted(_) | domain::Event::Ended(_) => {
+                std::mem::take(&mut entry.terminals)
+            }
             domain::Event::Cleared(_)
             | domain::Event::Console(_)
             | domain::Event::Started
@@ -252,16 +260,43 @@ impl Host {
             | domain::Event::TtyNotTaken(_)
             | domain::Event::Due
             | domain::Event::StoreBack
-            | domain::Event::Gone => None,
+            | domain::Event::Gone => Vec::new(),
         };
         let mut effects = Vec::new();
         for effect in decided {
-            effects.extend(self.address(life, effect));
+            match self.obstacle(life, effect) {
+                Some(doubt) => {
+                    let not_started = domain::Event::NotStarted(domain::Failure::Unbelieved(doubt));
+                    effects.extend(self.hear(life, not_started));
+                }
+                None => effects.extend(self.address(life, effect)),
+            }
         }
-        if freed.is_some() {
-            effects.extend(self.look_at_refused());
-        }
+        effects.extend(self.look_at_awaiting(&freed));
         effects.extend(self.clear());
+        effects
+    }
+
+    /// What stands against a start that was put off: another domain's converter may have got the
+    /// terminal since it was seen.
+    fn obstacle(&mut self, life: Life, effect: domain::Effect) -> Option<Doubt> {
+        let domain::Effect::Start(Console { terminal, .. }) = effect else { return None };
+        let doubt = self.taken(life, terminal)?;
+        self.entries.get_mut(&life)?.awaited = Some(terminal);
+        Some(doubt)
+    }
+
+    /// A terminal of a life has hung up: its converter reads it no more, whoever opens that number
+    /// next. One that has been given another since goes on with that.
+    pub(crate) fn lose_terminal(&mut self, life: Life, terminal: Terminal) -> Vec<Effect> {
+        let Some(entry) = self.entries.get_mut(&life) else { return Vec::new() };
+        let is_current = entry.terminals.last() == Some(&terminal);
+        entry.terminals.retain(|one| *one != terminal);
+        let mut effects = match is_current {
+            true => self.hear(life, domain::Event::TtyLost),
+            false => Vec::new(),
+        };
+        effects.extend(self.look_at_awaiting(&[terminal]));
         effects
     }
 
@@ -274,12 +309,20 @@ impl Host {
         self.hear(life, domain::Event::Gone)
     }
 
+    /// A store that knew nobody has just these: nothing follows for the others, now and when it is
+    /// compared later.
+    pub(crate) fn doubt_others(&mut self, present: &BTreeSet<DomainId>) {
+        for entry in self.entries.values_mut() {
+            entry.unknown |= !present.contains(&entry.domain);
+        }
+    }
+
     /// A store that has known this agent's domains has just these.
     pub(crate) fn compare(&mut self, present: &BTreeSet<DomainId>) -> Vec<Effect> {
         let missing: Vec<DomainId> = self
             .entries
             .values()
-            .filter(|entry| entry.present && !present.contains(&entry.domain))
+            .filter(|entry| entry.present && !entry.unknown && !present.contains(&entry.domain))
             .map(|entry| entry.domain)
             .collect();
         self.remnants.retain(|domain, _| present.contains(domain));
@@ -306,8 +349,8 @@ impl Host {
             let Some(entry) = self.entries.get(&life) else { continue };
             let stands_before =
                 |other: &Entry| other.vm == entry.vm || other.domain == entry.domain;
-            let blocked = self.entries.range(..life).any(|(_, other)| stands_before(other));
-            if entry.state != Domain::Behind || blocked {
+            let mut older = self.entries.range(..life).map(|(_, other)| other);
+            if entry.state != Domain::Behind || older.any(stands_before) {
                 continue;
             }
             effects.push(Effect::Own {
@@ -321,23 +364,11 @@ impl Host {
         effects
     }
 
-    /// A terminal came free that another domain's key may name.
-    fn look_at_refused(&self) -> Vec<Effect> {
-        let refused = self.entries.values().filter(|entry| match entry.state {
-            Domain::Refused { doubt: Doubt::Taken(_), .. } => true,
-            Domain::Refused { doubt: Doubt::Tty(_) | Doubt::HungUp, .. }
-            | Domain::Behind
-            | Domain::Off
-            | Domain::Waiting
-            | Domain::Starting { .. }
-            | Domain::Serving { .. }
-            | Domain::Stranded { .. }
-            | Domain::Closing(_)
-            | Domain::Resting { .. }
-            | Domain::Leaving
-            | Domain::Gone => false,
-        });
-        refused.map(|entry| Effect::Look { domain: entry.domain }).collect()
+    /// Terminals came free that other domains' keys may name.
+    fn look_at_awaiting(&self, freed: &[Terminal]) -> Vec<Effect> {
+        let is_free = |terminal| freed.contains(&terminal);
+        let awaiting = self.entries.values().filter(|entry| entry.awaited.is_some_and(is_free));
+        awaiting.map(|entry| Effect::Look { domain: entry.domain }).collect()
     }
 
     /// Gives a life's effect the values that it needs.
@@ -346,7 +377,7 @@ impl Host {
         let domain = entry.domain;
         Some(match effect {
             domain::Effect::Start(console) => {
-                entry.terminal = Some(console.terminal);
+                entry.terminals = vec![console.terminal];
                 Effect::StartConverter {
                     life,
                     domain,
@@ -357,7 +388,8 @@ impl Host {
                 }
             }
             domain::Effect::HandTty(console) => {
-                entry.terminal = Some(console.terminal);
+                entry.terminals.retain(|one| *one != console.terminal);
+                entry.terminals.push(console.terminal);
                 Effect::HandTty { life, console }
             }
             domain::Effect::Stop(farewell) => Effect::StopConverter { life, farewell },

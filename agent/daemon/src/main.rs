@@ -72,9 +72,13 @@ fn main() -> ExitCode {
 }
 
 fn start(args: &Args) -> Result<(), MainError> {
-    let config = Config::load(&args.config)?;
+    let config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::load_installed()?,
+    };
     if args.check_config {
-        println!("{}: good", args.config.display());
+        let path = args.config.as_deref().unwrap_or(config::INSTALLED.as_ref());
+        println!("{}: good", path.display());
         return Ok(());
     }
     if !nix::unistd::Uid::effective().is_root() {

@@ -25,6 +25,11 @@ pub(crate) fn console_tty(domain: DomainId) -> Path {
     below(domain, "console/tty")
 }
 
+/// The directory of a domain's emulated serial ports.
+pub(crate) fn serial(domain: DomainId) -> Path {
+    below(domain, "serial")
+}
+
 /// The terminal of a domain's emulated serial port.
 pub(crate) fn serial_tty(domain: DomainId) -> Path {
     below(domain, "serial/0/tty")
@@ -78,7 +83,9 @@ mod tests {
         assert_eq!(domains().as_str(), "/local/domain");
         assert_eq!(mark().as_str(), "/tool/xenwarden");
         assert_eq!(vm_name(Uuid::nil()).components().count(), 3);
-        for path in [console, console_tty, serial_tty, vnc_port, text_port, vm, name, vm_data] {
+        for path in
+            [console, console_tty, serial, serial_tty, vnc_port, text_port, vm, name, vm_data]
+        {
             assert!(path(DomainId::MAX).as_str().starts_with("/local/domain/32751/"));
         }
     }

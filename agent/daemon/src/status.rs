@@ -28,8 +28,6 @@ impl Agent {
             let counted = entries.filter(|entry| entry.present && wanted(&entry.state));
             few(counted.count())
         };
-        let is_served =
-            |state: &Domain| matches!(state, Domain::Serving { .. } | Domain::Stranded { .. });
         let confined = self.notes.values().filter(|note| note.confined == Some(true)).count();
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -37,7 +35,7 @@ impl Agent {
             up_ms: millis(self.began.elapsed()),
             xenstore_socket: self.config.xenstore.socket.display().to_string(),
             xenstore_connected: self.store_lost.is_none(),
-            consoles_running: count(is_served),
+            consoles_running: count(|state| state.is_served()),
             consoles_off: count(|state| matches!(state, Domain::Off)),
             confined: few(confined),
             viewers: 0,
@@ -101,13 +99,20 @@ impl Agent {
                 Some(problem("CONSOLE_REFUSED", Severity::Warning, text, action))
             }
             Domain::Starting { .. } | Domain::Resting { .. } => {
-                let note = note.filter(|note| note.failures >= FLAPPING_FROM)?;
+                let note = note.filter(|note| note.failures > 0)?;
                 let why = note.why.as_deref().unwrap_or("it ended");
+                if note.failures < FLAPPING_FROM {
+                    let text = format!(
+                        "the converter of domain {domid} failed ({why}); another one is started"
+                    );
+                    let action = "nothing, unless this stays".to_owned();
+                    return Some(problem("CONVERTER_RESTARTING", Severity::Warning, text, action));
+                }
                 let text = format!(
                     "the converter of domain {domid} failed {} times in a row: {why}",
                     note.failures
                 );
-                let action = "journalctl -u xenwardend".to_owned();
+                let action = "look at the agent's log".to_owned();
                 Some(problem("CONVERTER_FLAPPING", Severity::Error, text, action))
             }
             Domain::Behind

@@ -38,6 +38,8 @@ pub(crate) enum Report {
     Lost(StoreFault),
     /// The store held the agent's mark and has these domains: others that were known have ended.
     Compared(BTreeSet<DomainId>),
+    /// The store held no mark and has these domains: what became of others it can't tell.
+    Fresh(BTreeSet<DomainId>),
     /// A domain's home went.
     Ended(DomainId),
     /// A domain was looked at.
@@ -95,6 +97,14 @@ impl StoreFault {
             | Self::Silent
             | Self::Broken => true,
         }
+    }
+}
+
+/// An answer, if it comes in time.
+async fn timely<T>(call: impl Future<Output = Result<T, ClientError>>) -> Result<T, StoreFault> {
+    match tokio::time::timeout(ANSWER_MAX, call).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(StoreFault::Silent),
     }
 }
 

@@ -15,15 +15,13 @@ use xenstore_wire::{DomainId, Permissions};
 
 /// Where the kernel shows Unix98 terminals.
 const FOLDER: &str = "/dev/pts";
-/// The most digits of a terminal's number: the kernel keeps them below 2^20
-/// (`NR_UNIX98_PTY_MAX` of `devpts`).
+/// The kernel numbers terminals below this (`NR_UNIX98_PTY_MAX` of `devpts`).
+const TERMINALS: u32 = 1 << 20;
+/// The digits of the largest number.
 const DIGITS_MAX: usize = 7;
-/// The first of the eight majors of Unix98 terminals (Documentation/admin-guide/devices.txt).
-const FIRST_MAJOR: u32 = 136;
-/// Terminals of one major.
-const MINORS: u32 = 256;
-/// Terminals that the eight majors have numbers for.
-const TERMINALS: u32 = 8 * MINORS;
+/// The major of every Unix98 terminal; its number is the minor. The seven majors behind it, which
+/// the list of devices has for terminals too, date from when minors ended at 255.
+const MAJOR: u32 = 136;
 
 /// A terminal below `/dev/pts`, by its number: the only form in which a tty's name goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,7 +109,7 @@ impl Terminal {
     }
 
     fn device(self) -> (u32, u32) {
-        (FIRST_MAJOR + self.0 / MINORS, self.0 % MINORS)
+        (MAJOR, self.0)
     }
 
     /// Its path.
@@ -145,7 +143,7 @@ mod tests {
     #[test]
     fn believes_the_name_of_a_terminal() {
         for (name, number) in
-            [(&b"/dev/pts/0"[..], 0), (b"/dev/pts/7", 7), (b"/dev/pts/2047", 2047)]
+            [(&b"/dev/pts/0"[..], 0), (b"/dev/pts/7", 7), (b"/dev/pts/1048575", 1_048_575)]
         {
             assert_eq!(Terminal::parse(name), Ok(Terminal(number)));
             assert_eq!(Terminal(number).to_string().as_bytes(), name);
@@ -169,7 +167,7 @@ mod tests {
             b"/dev/pts/01",
             b"/dev/pts/00",
             b"/dev/pts//1",
-            b"/dev/pts/2048",
+            b"/dev/pts/1048576",
             b"/dev/pts/4294967297",
             b"/dev/tty1",
             b"pts/1",
@@ -199,6 +197,19 @@ mod tests {
     #[test]
     fn opens_the_terminal_that_it_names() {
         let (_pty, terminal) = new_pty();
+        assert!(terminal.open().is_ok());
+    }
+
+    #[test]
+    fn opens_a_terminal_whose_number_is_beyond_a_byte() {
+        let mut masters = Vec::new();
+        let (_pty, terminal) = loop {
+            let (pty, terminal) = new_pty();
+            if terminal.0 > 255 {
+                break (pty, terminal);
+            }
+            masters.push(pty.master);
+        };
         assert!(terminal.open().is_ok());
     }
 

@@ -27,7 +27,8 @@ vncterm: serves a text console as a VNC screen, confined
   -T, --text             plain text as well, on port 9500+N, or the next free one
   -l, --loadstate FILE   begin with the screen saved in FILE
   -t, --title TITLE      the desktop name that viewers see
-      --uid UID          the unprivileged user and group id to take (default 1879113728+N)
+      --uid UID          the unprivileged user and group id to take
+                         (default 1879113728+N, where 5900+N is the port that it got)
   -h, --help             print this
   -V, --version          print the version
 
@@ -65,8 +66,8 @@ pub(crate) struct StandAlone {
     pub(crate) load: Option<PathBuf>,
     /// The desktop name.
     pub(crate) title: String,
-    /// The user and group id to take.
-    pub(crate) uid: u32,
+    /// The user and group id to take, unless it goes with the port.
+    pub(crate) uid: Option<u32>,
 }
 
 /// Where a stand-alone console's bytes come from.
@@ -137,13 +138,9 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Request, Usage> {
         (false, None, Some(_)) => Source::Xenstore,
         (false, None, None) => return Err(Usage("nothing to serve: give -c, -p or -x".into())),
     };
-    let uid = uid.unwrap_or(DEFAULT_UID_BASE + u32::from(display));
     let stand_alone = StandAlone { source, xenstore, address, display, text, load, title, uid };
     Ok(Request::StandAlone(stand_alone))
 }
-
-/// The base of the default user id; the display number is added, as XenServer's vncterm does.
-const DEFAULT_UID_BASE: u32 = 1_879_113_728;
 
 /// `A[:N]`: only a loopback address is taken, whatever a packet filter would do about others.
 fn parse_listen(text: &str) -> Result<(Ipv4Addr, u16), Usage> {

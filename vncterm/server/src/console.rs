@@ -12,12 +12,14 @@ use vncterm_control::{Answer, Farewell, Order, Phase, Refusal, Report, State, Vi
 use vncterm_screen::Screen;
 
 use crate::control::{Control, Received};
+use crate::say::say;
 use crate::screen_file::ScreenFile;
 use crate::tty::{Output, Tty};
 use crate::viewers::Viewers;
 
-/// Bytes of output read from the guest before viewers and agent get their turn.
-const TURN_MAX: usize = 256 * 1024;
+/// Bytes of output read from the guest before viewers and agent get their turn. A text viewer's
+/// queue holds several turns: one that keeps reading loses nothing.
+const TURN_MAX: usize = 64 * 1024;
 
 /// Bytes read from the guest at once: a pty hands over at most 4096.
 const READ_MAX: usize = 4096;
@@ -110,7 +112,7 @@ impl Console {
             }
             Ok(None) => blank(&settings),
             Err(error) => {
-                eprintln!("vncterm: {error}; the screen begins blank");
+                say(format_args!("vncterm: {error}; the screen begins blank"));
                 blank(&settings)
             }
         };
@@ -172,8 +174,7 @@ impl Console {
         }
         let tty_polled = polled.len() > 1;
         if self.phase != Phase::Waiting {
-            let room = self.tty.as_ref().map_or(0, Tty::room);
-            self.viewers.interests(room, &mut polled);
+            self.viewers.interests(self.tty.as_ref().map(Tty::room), &mut polled);
         }
         let timeout = self.deadline().map_or(PollTimeout::NONE, until);
         // An interrupted wait is a turn in which nothing is ready.
@@ -255,7 +256,7 @@ impl Console {
         match self.screen_file.save(&self.screen) {
             Ok(()) => true,
             Err(error) => {
-                eprintln!("vncterm: save the screen: {error}");
+                say(format_args!("vncterm: save the screen: {error}"));
                 false
             }
         }

@@ -14,8 +14,11 @@ use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
 use vncterm_control::{Answer, Order, VERSION};
 
-/// Descriptors that one order may carry; more are cut off by the kernel and the order refused.
-const DESCRIPTORS_MAX: usize = 2;
+use crate::say::say;
+
+/// Descriptors that one packet may carry (`SCM_MAX_FD` of the kernel). There is room for all of
+/// them, however few an order needs: those of a packet that is cut off would stay open, unknown.
+const DESCRIPTORS_MAX: usize = 253;
 
 /// Bytes of the longest order: a mark line and its header.
 const ORDER_MAX: usize = 4096;
@@ -100,7 +103,7 @@ impl Control {
                 }
                 Ok((serial, _)) => Received::WrongDescriptors(serial),
                 Err(malformed) => {
-                    eprintln!("vncterm: agent's order not understood: {malformed}");
+                    say(format_args!("vncterm: agent's order not understood: {malformed}"));
                     self.let_go(now);
                     Received::Nothing
                 }
@@ -145,4 +148,35 @@ fn receive_packet(agent: &OwnedFd) -> Result<(Vec<u8>, Vec<OwnedFd>, bool), Errn
 fn own(raw: RawFd) -> OwnedFd {
     // SAFETY: accept4 and recvmsg return descriptors that are new and nobody else's.
     unsafe { OwnedFd::from_raw_fd(raw) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{AddressFamily, ControlMessage, SockType, sendmsg, socketpair};
+    use std::fs::File;
+    use std::io::{IoSlice, Read};
+
+    #[test]
+    fn no_descriptor_of_an_order_with_too_many_stays_open() {
+        let (agent, converter) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::empty()).unwrap();
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        let mut control =
+            Control { listener: agent, agent: Some(converter), orphan_since: Instant::now() };
+        let sent = [writer.as_raw_fd(); 5];
+        let packet = Order::State.encode(7);
+        sendmsg::<()>(
+            control.listener.as_raw_fd(),
+            &[IoSlice::new(&packet)],
+            &[ControlMessage::ScmRights(&sent)],
+            MsgFlags::empty(),
+            None,
+        )
+        .unwrap();
+        drop(writer);
+        assert!(matches!(control.receive(Instant::now()), Received::WrongDescriptors(7)));
+        // The pipe ends when nobody has its other end any more.
+        assert_eq!(File::from(reader).read(&mut [0]).unwrap(), 0);
+    }
 }

@@ -7,6 +7,7 @@ use restrict::{Confined, EnterError, IdentityError, PlanError, Uid};
 use vncterm_control::{Descriptor, Start};
 
 use crate::console::{Console, Handed, Settings};
+use crate::say::say;
 use crate::screen_file::ScreenFile;
 
 /// Why there is no converter.
@@ -41,7 +42,7 @@ pub(crate) fn run(start: &Start) -> Result<(), ConverterError> {
     };
     let console = Console::new(settings, handed, &confined, Instant::now());
     let ending = console.serve(&confined);
-    eprintln!("vncterm: {}", ending.sentence());
+    say(format_args!("vncterm: {}", ending.sentence()));
     Ok(())
 }
 

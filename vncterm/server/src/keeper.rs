@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -12,8 +12,9 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, getsockname,
-    listen, recv, send, socket,
+    listen, recv, send, setsockopt, socket, sockopt,
 };
+use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::pipe2;
 use restrict::{
     Child, Expected, FileId, IdentityError, Moment, NetworkError, PlanError, Program, Reaped,
@@ -23,16 +24,21 @@ use vncterm_control::{Answer, Farewell, Order, PACKET_MAX, Start, VERSION};
 use vncterm_launch::Handed;
 
 use crate::log::Log;
+use crate::say::say;
 
-/// A converter is confined by then, or there is none.
+/// A converter is confined by then, or there is none; and it answers by then.
 const CONFINED_MAX: Duration = Duration::from_secs(10);
+
+/// A converter that was told to stop has saved its screen and said farewell by then, or is killed.
+const FAREWELL_MAX: Duration = Duration::from_secs(10);
 
 /// A running converter, and what is needed to hear of its end.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     child: Child,
     control: OwnedFd,
-    log: Log,
+    /// Until the converter closes it.
+    log: Option<Log>,
     signals: SignalFd,
 }
 
@@ -119,90 +125,114 @@ impl Keeper {
             network: Some(network_id),
             moment: Moment::Started,
         };
-        let attested = restrict::attest(&expected).map_err(system("look at the converter"))?;
-        if let Some(failed) = attested.failures().next() {
-            let (property, found) = (failed.claim.clone(), failed.found.clone());
-            child.kill().map_err(system("end the converter"))?;
-            return Err(KeeperError::Unconfined { property, found });
+        match attest_and_say_go(&expected, &address) {
+            Ok(control) => Ok(Self { child, control, log: Some(Log::new(log)), signals }),
+            Err(error) => {
+                child.kill().map_err(system("end the converter"))?;
+                Err(error)
+            }
         }
-        // Only now: a connection would be one descriptor more than it may have when it starts.
-        let control = connect_to(&address).map_err(system("connect to the converter"))?;
-        let keeper = Self { child, control, log: Log::new(log), signals };
-        keeper.expect(&Answer::Confined(VERSION))?;
-        keeper.order(&Order::Go)?;
-        Ok(keeper)
     }
 
     /// Waits until the converter ends, by itself or because this process was told to end.
     pub(crate) fn wait(mut self) -> Result<(), KeeperError> {
-        let mut told = false;
+        let mut end_by = None;
         loop {
-            let mut polled = [
-                PollFd::new(self.control.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.log.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            ];
-            match poll(&mut polled, PollTimeout::NONE) {
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(system("wait for the converter")(errno.into())),
+            let reaped = self.child.reap().map_err(system("reap the converter"))?;
+            if reaped != Reaped::Running {
+                // Its last words: nobody else can write to the log, so that it has an end.
+                while self.log.as_mut().is_some_and(|log| log.pass_on(|line| say(line))) {}
+                return outcome(reaped);
             }
-            let [control, log, signal] =
-                polled.map(|polled| polled.revents().is_some_and(|found| !found.is_empty()));
-            if log {
-                self.log.pass_on(show);
+            let left = end_by.map(|at: Instant| at.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                self.child.kill().map_err(system("end the converter"))?;
+                end_by = None;
+                continue;
             }
-            if signal && self.signals.read_signal().is_ok_and(|signal| signal.is_some()) && !told {
-                told = true;
-                // If it is gone already, the control socket says so.
-                let _ = self.order(&Order::Stop(Farewell::Replaced));
+            let (log, signal) = self.hear(left)?;
+            if log
+                && let Some(pipe) = &mut self.log
+                && !pipe.pass_on(|line| say(line))
+            {
+                self.log = None;
             }
-            if control && self.ended() {
-                return self.outcome();
+            if signal && self.told_to_end() && end_by.is_none() {
+                end_by = Some(Instant::now() + FAREWELL_MAX);
+                // If it is gone already, that is heard next.
+                let _ = order(&self.control, &Order::Stop(Farewell::Replaced));
             }
         }
     }
 
-    /// Takes an answer, which says nothing that matters here, or hears that the converter is gone.
-    fn ended(&self) -> bool {
-        let mut packet = [0; 64];
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
-        match recv(self.control.as_raw_fd(), &mut packet, flags) {
-            Ok(length) => length == 0,
-            Err(Errno::EAGAIN | Errno::EINTR) => false,
-            Err(_) => true,
+    /// Waits until the log or a signal can be read, at most for `limit`; says which.
+    fn hear(&self, limit: Option<Duration>) -> Result<(bool, bool), KeeperError> {
+        let mut polled = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        polled.extend(self.log.as_ref().map(|log| PollFd::new(log.as_fd(), PollFlags::POLLIN)));
+        // Rounded up, so that the last millisecond is not spent spinning.
+        let timeout = limit.map_or(PollTimeout::NONE, |limit| {
+            PollTimeout::try_from(limit.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+        });
+        match poll(&mut polled, timeout) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok((false, false)),
+            Err(errno) => return Err(system("wait for the converter")(errno.into())),
         }
+        let found = |index: usize| {
+            polled.get(index).and_then(PollFd::revents).is_some_and(|found| !found.is_empty())
+        };
+        Ok((found(1), found(0)))
     }
 
-    /// How it ended. Its last words come first.
-    fn outcome(&mut self) -> Result<(), KeeperError> {
-        while self.log.pass_on(show) {}
-        let pid = nix::unistd::Pid::from_raw(self.child.pid());
-        let waited = nix::sys::wait::waitid(
-            nix::sys::wait::Id::Pid(pid),
-            nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT,
-        );
-        waited.map_err(io::Error::from).map_err(system("wait for the converter"))?;
-        match self.child.reap().map_err(system("reap the converter"))? {
-            Reaped::Ended(restrict::Ending::Exited(0)) | Reaped::Running | Reaped::Foreign => {
-                Ok(())
-            }
-            Reaped::Ended(ending) => Err(KeeperError::Ended(ending)),
+    /// Takes the signals that have come; says whether one of them means the end. The others say
+    /// that a child has ended.
+    fn told_to_end(&self) -> bool {
+        let mut told = false;
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            told |= signal.ssi_signo != Signal::SIGCHLD as u32;
         }
+        told
     }
+}
 
-    fn order(&self, order: &Order) -> Result<(), KeeperError> {
-        let sent = send(self.control.as_raw_fd(), &order.encode(1), MsgFlags::MSG_NOSIGNAL);
-        sent.map(drop).map_err(io::Error::from).map_err(system("give the converter an order"))
+/// Proves that the converter is confined, and tells it to go.
+fn attest_and_say_go(expected: &Expected<'_>, address: &UnixAddr) -> Result<OwnedFd, KeeperError> {
+    let attested = restrict::attest(expected).map_err(system("look at the converter"))?;
+    if let Some(failed) = attested.failures().next() {
+        let (property, found) = (failed.claim.clone(), failed.found.clone());
+        return Err(KeeperError::Unconfined { property, found });
     }
+    // Only now: a connection would be one descriptor more than it may have when it starts.
+    let control = connect_to(address).map_err(system("connect to the converter"))?;
+    expect(&control, &Answer::Confined(VERSION))?;
+    order(&control, &Order::Go)?;
+    // From here on, what a command leaves behind is for the system to reap.
+    nix::sys::prctl::set_child_subreaper(false)
+        .map_err(io::Error::from)
+        .map_err(system("be no subreaper any more"))?;
+    Ok(control)
+}
 
-    fn expect(&self, expected: &Answer) -> Result<(), KeeperError> {
-        let mut packet = vec![0; PACKET_MAX];
-        let length = recv(self.control.as_raw_fd(), &mut packet, MsgFlags::empty())
-            .map_err(io::Error::from)
-            .map_err(system("hear the converter"))?;
-        let answer = Answer::decode(packet.get(..length).unwrap_or_default());
-        if answer.as_ref() == Ok(expected) { Ok(()) } else { Err(KeeperError::Answer) }
+/// What the end of the converter means.
+fn outcome(reaped: Reaped) -> Result<(), KeeperError> {
+    match reaped {
+        Reaped::Ended(restrict::Ending::Exited(0)) | Reaped::Running | Reaped::Foreign => Ok(()),
+        Reaped::Ended(ending) => Err(KeeperError::Ended(ending)),
     }
+}
+
+fn order(control: &OwnedFd, order: &Order) -> Result<(), KeeperError> {
+    let sent = send(control.as_raw_fd(), &order.encode(1), MsgFlags::MSG_NOSIGNAL);
+    sent.map(drop).map_err(io::Error::from).map_err(system("give the converter an order"))
+}
+
+fn expect(control: &OwnedFd, expected: &Answer) -> Result<(), KeeperError> {
+    let mut packet = vec![0; PACKET_MAX];
+    let length = recv(control.as_raw_fd(), &mut packet, MsgFlags::empty())
+        .map_err(io::Error::from)
+        .map_err(system("hear the converter"))?;
+    let answer = Answer::decode(packet.get(..length).unwrap_or_default());
+    if answer.as_ref() == Ok(expected) { Ok(()) } else { Err(KeeperError::Answer) }
 }
 
 /// A listening control socket. Its name is one that the kernel chooses; who else connects there is
@@ -217,6 +247,9 @@ fn control_listener() -> io::Result<(OwnedFd, UnixAddr)> {
 
 fn connect_to(address: &UnixAddr) -> io::Result<OwnedFd> {
     let control = control_socket(SockFlag::empty())?;
+    let limit = TimeVal::seconds(CONFINED_MAX.as_secs().cast_signed());
+    setsockopt(&control, sockopt::ReceiveTimeout, &limit)?;
+    setsockopt(&control, sockopt::SendTimeout, &limit)?;
     connect(control.as_raw_fd(), address)?;
     Ok(control)
 }
@@ -226,13 +259,11 @@ fn control_socket(flags: SockFlag) -> io::Result<OwnedFd> {
     Ok(socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?)
 }
 
-fn show(line: &str) {
-    eprintln!("{line}");
-}
-
-/// The signals that end this process, as a descriptor.
+/// The signals that end this process, and the one that says that a child has ended, as a
+/// descriptor.
 fn take_signals() -> io::Result<SignalFd> {
-    let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
+    let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
+    let signals: SigSet = signals.into_iter().collect();
     signals.thread_block()?;
     Ok(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
 }

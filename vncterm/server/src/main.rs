@@ -13,6 +13,7 @@ mod keeper;
 mod log;
 mod ports;
 mod rfb_viewer;
+mod say;
 mod screen_file;
 mod selection;
 mod stand_alone;
@@ -25,6 +26,7 @@ mod xenstore;
 use std::process::ExitCode;
 
 use args::Request;
+use say::{print, say};
 
 /// Exit codes, as in every program of this project.
 const FAILED: u8 = 1;
@@ -33,17 +35,17 @@ const WRONG_USAGE: u8 = 2;
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1).collect()) {
         Ok(Request::Help) => {
-            print!("{}", args::HELP);
+            print(args::HELP);
             ExitCode::SUCCESS
         }
         Ok(Request::Version) => {
-            println!("vncterm (xenwarden) {}", env!("CARGO_PKG_VERSION"));
+            print(concat!("vncterm (xenwarden) ", env!("CARGO_PKG_VERSION"), "\n"));
             ExitCode::SUCCESS
         }
         Ok(Request::Converter(start)) => outcome(converter::run(&start)),
         Ok(Request::StandAlone(wanted)) => outcome(stand_alone::run(wanted)),
         Err(usage) => {
-            eprintln!("vncterm: {usage}; see vncterm --help");
+            say(format_args!("vncterm: {usage}; see vncterm --help"));
             ExitCode::from(WRONG_USAGE)
         }
     }
@@ -58,6 +60,6 @@ fn outcome<E: std::error::Error>(result: Result<(), E>) -> ExitCode {
         line.push_str(&format!(": {error}"));
         cause = error.source();
     }
-    eprintln!("{line}");
+    say(line);
     ExitCode::from(FAILED)
 }

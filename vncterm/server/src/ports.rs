@@ -21,34 +21,46 @@ pub(crate) enum PublishError {
     Tty(String, #[source] Disbelief),
 }
 
-/// Keys that were written, and are removed at the end.
-#[derive(Debug)]
+/// Keys that were written, and are removed at the end. No connection is kept meanwhile: the store
+/// may be restarted.
+#[derive(Debug, Default)]
 pub(crate) struct Published {
-    store: Xenstore,
     keys: Vec<(Path, String)>,
 }
 
 impl Published {
-    /// Writes the ports below `folder`.
-    pub(crate) fn publish(
-        folder: &str,
-        (rfb, text): (u16, Option<u16>),
-    ) -> Result<Self, PublishError> {
-        let mut published = Self { store: Xenstore::connect()?, keys: Vec::new() };
+    /// Writes the ports below `folder`: all of them, or none.
+    pub(crate) fn publish(folder: &str, ports: (u16, Option<u16>)) -> Result<Self, PublishError> {
+        let mut published = Self::default();
+        match published.write(folder, ports) {
+            Ok(()) => Ok(published),
+            Err(error) => {
+                // What went wrong first is what counts; if this fails too, it is for that reason.
+                let _ = published.take_back();
+                Err(error)
+            }
+        }
+    }
+
+    fn write(&mut self, folder: &str, (rfb, text): (u16, Option<u16>)) -> Result<(), PublishError> {
+        let mut store = Xenstore::connect()?;
         for (key, port) in [("vnc-port", Some(rfb)), ("tc-port", text)] {
             let Some(port) = port else { continue };
             let path = key_below(folder, key)?;
-            published.store.write(&path, &port.to_string())?;
-            published.keys.push((path, port.to_string()));
+            let value = port.to_string();
+            // Noted first: a write whose answer is lost may have been done.
+            self.keys.push((path.clone(), value.clone()));
+            store.write(&path, &value)?;
         }
-        Ok(published)
+        Ok(())
     }
 
     /// Removes the keys that still hold what was written.
-    pub(crate) fn take_back(mut self) -> Result<(), PublishError> {
+    pub(crate) fn take_back(self) -> Result<(), PublishError> {
+        let mut store = Xenstore::connect()?;
         for (path, value) in &self.keys {
-            if self.store.read(path)?.as_deref() == Some(value.as_bytes()) {
-                self.store.remove(path)?;
+            if store.read(path)?.as_deref() == Some(value.as_bytes()) {
+                store.remove(path)?;
             }
         }
         Ok(())

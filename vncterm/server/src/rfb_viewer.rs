@@ -177,6 +177,14 @@ impl RfbViewer {
         }
     }
 
+    /// Shows how the screen is at the end: no later turn will.
+    pub(crate) fn show_last(&mut self, screen: &Screen, now: Instant) {
+        self.stale = true;
+        self.pictured_at = None;
+        // Whether it stays does not matter any more.
+        let _ = self.refresh(screen, now);
+    }
+
     /// Whether the viewer waits for a picture, and it is time for one.
     fn is_due(&self, now: Instant) -> bool {
         let paced = self.pictured_at.is_some_and(|at| now < at + PACE);

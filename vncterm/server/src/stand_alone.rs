@@ -21,6 +21,10 @@ use crate::ports::{self, PublishError, Published};
 const RFB_PORT: u16 = 5900;
 const TEXT_PORT: u16 = 9500;
 
+/// The user id of the console at the first port. Those at later ports have later ones, so that no
+/// two consoles share one, though all may have asked for the same display number.
+const FIRST_UID: u32 = 1_879_113_728;
+
 /// The screen's size.
 const COLUMNS: u16 = 80;
 const ROWS: u16 = 24;
@@ -74,7 +78,7 @@ pub(crate) fn run(wanted: StandAlone) -> Result<(), StandAloneError> {
     let tty = open_source(&wanted.source, wanted.xenstore.as_deref())?;
     let start = Start {
         uuid: [0; 16],
-        uid: wanted.uid,
+        uid: wanted.uid.unwrap_or(FIRST_UID + u32::from(rfb.port - RFB_PORT)),
         title: wanted.title,
         columns: COLUMNS,
         rows: ROWS,

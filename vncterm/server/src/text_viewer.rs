@@ -105,6 +105,14 @@ impl TextViewer {
         let flags = polled[0].revents().filter(|_| found).unwrap_or(PollFlags::empty());
         flags.intersects(PollFlags::POLLHUP | PollFlags::POLLERR)
     }
+
+    /// Whether the viewer will type no more, though what it has typed may not be read yet.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        // nix does not know this flag of Linux by name, and says so when poll has found it.
+        let hung_up = PollFlags::from_bits_retain(libc::POLLRDHUP);
+        let mut polled = [PollFd::new(self.socket.as_fd(), hung_up)];
+        poll(&mut polled, PollTimeout::ZERO).is_ok() && polled[0].any() != Some(false)
+    }
 }
 
 impl AsFd for TextViewer {
@@ -116,7 +124,8 @@ impl AsFd for TextViewer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
+    use std::io::{Read, Write};
+    use std::net::Shutdown;
     use std::os::unix::net::UnixStream;
 
     #[test]
@@ -155,6 +164,18 @@ mod tests {
         far.read_to_end(&mut rest).unwrap();
         seen.extend(rest);
         assert!(seen.windows(12).any(|window| window == b"<screen now>"));
+    }
+
+    #[test]
+    fn a_viewer_that_hangs_up_is_known_before_what_it_typed_is_read() {
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let viewer = TextViewer::new(near.into(), Vec::new(), Instant::now());
+        far.write_all(b"typed").unwrap();
+        assert!(!viewer.has_hung_up());
+        far.shutdown(Shutdown::Write).unwrap();
+        assert!(viewer.has_hung_up());
+        assert!(!viewer.left());
+        assert_eq!(viewer.read(&mut [0; 8]), Typed::Bytes(5));
     }
 
     #[test]

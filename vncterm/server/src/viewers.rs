@@ -49,8 +49,9 @@ impl Viewers {
         (count(self.rfb.len()), count(self.text.len()))
     }
 
-    /// What to wait for. A text viewer is read only while the guest has room for what it types.
-    pub(crate) fn interests<'a>(&'a self, room: usize, polled: &mut Vec<PollFd<'a>>) {
+    /// What to wait for. A text viewer is read only while the guest has room for what it types;
+    /// without a guest, it is read to notice when it leaves.
+    pub(crate) fn interests<'a>(&'a self, room: Option<usize>, polled: &mut Vec<PollFd<'a>>) {
         for listener in [&self.rfb_listener, &self.text_listener].into_iter().flatten() {
             polled.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
         }
@@ -61,7 +62,7 @@ impl Viewers {
         }
         for viewer in &self.text {
             let mut interest = PollFlags::empty();
-            interest.set(PollFlags::POLLIN, room >= ROOM_MIN);
+            interest.set(PollFlags::POLLIN, room.is_none_or(|room| room >= ROOM_MIN));
             interest.set(PollFlags::POLLOUT, viewer.wants_write());
             polled.push(PollFd::new(viewer.as_fd(), interest));
         }
@@ -94,7 +95,8 @@ impl Viewers {
         self.changed(false);
     }
 
-    /// Takes in who waits at the listeners, and gives every viewer its turn.
+    /// Gives every viewer its turn, and takes in who waits at the listeners: into the places of
+    /// those who have left, if need be.
     pub(crate) fn serve(
         &mut self,
         screen: &Screen,
@@ -102,6 +104,13 @@ impl Viewers {
         title: &str,
         now: Instant,
     ) {
+        self.rfb.retain_mut(|viewer| {
+            viewer.read(screen, tty.as_deref_mut(), now) == Stays::Yes
+                && viewer.refresh(screen, now) == Stays::Yes
+        });
+        self.text.retain_mut(|viewer| {
+            hear(viewer, tty.as_deref_mut()) && viewer.write(|| screen.replay(), now)
+        });
         // A bounded number a turn: who comes in faster waits, and holds nobody up.
         for _ in 0..VIEWERS_MAX {
             let Some(socket) = accept(self.rfb_listener.as_ref()) else { break };
@@ -111,13 +120,6 @@ impl Viewers {
             let Some(socket) = accept(self.text_listener.as_ref()) else { break };
             self.take_text(socket, screen, now);
         }
-        self.rfb.retain_mut(|viewer| {
-            viewer.read(screen, tty.as_deref_mut(), now) == Stays::Yes
-                && viewer.refresh(screen, now) == Stays::Yes
-        });
-        self.text.retain_mut(|viewer| {
-            hear(viewer, tty.as_deref_mut()) && viewer.write(|| screen.replay(), now)
-        });
     }
 
     /// Takes an RFB viewer; says whether there was a place. A viewer that has not finished its
@@ -141,19 +143,27 @@ impl Viewers {
         true
     }
 
-    /// Takes a text viewer, who sees the screen first; says whether there was a place.
+    /// Takes a text viewer, who sees the screen first; says whether there was a place. A viewer
+    /// that has hung up, while what it typed still waits for the guest, or is stalled, gives its
+    /// place up.
     pub(crate) fn take_text(&mut self, socket: OwnedFd, screen: &Screen, now: Instant) -> bool {
         if self.text.len() >= VIEWERS_MAX {
-            let stalled = oldest(&self.text, |v| v.stalled_since().filter(|s| now > *s + STALLED));
-            let Some(index) = stalled else { return false };
+            let hung_up = self.text.iter().position(TextViewer::has_hung_up);
+            let stalled =
+                || oldest(&self.text, |v| v.stalled_since().filter(|s| now > *s + STALLED));
+            let Some(index) = hung_up.or_else(stalled) else { return false };
             self.text.remove(index);
         }
         self.text.push(TextViewer::new(socket, screen.replay(), now));
         true
     }
 
-    /// Tells the text viewers why this is the end, as far as their sockets have room now.
+    /// Shows the last picture, and tells the text viewers why this is the end, as far as sockets
+    /// have room now.
     pub(crate) fn say_farewell(&mut self, farewell: Farewell, screen: &Screen, now: Instant) {
+        for viewer in &mut self.rfb {
+            viewer.show_last(screen, now);
+        }
         let line = format!("\r\n-- {} --\r\n", farewell.sentence());
         for viewer in &mut self.text {
             viewer.show(line.as_bytes());
@@ -193,4 +203,23 @@ fn accept(listener: Option<&OwnedFd>) -> Option<OwnedFd> {
     let raw = accept4(listener?.as_raw_fd(), flags).ok()?;
     // SAFETY: accept4 has just made this descriptor for this process, and nobody else owns it.
     Some(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_text_viewer_is_read_unless_there_is_a_guest_that_does_not_read() {
+        let (near, _far) = UnixStream::pair().unwrap();
+        let mut viewers = Viewers::new(None, None);
+        assert!(viewers.take_text(near.into(), &Screen::new(80, 24, 0), Instant::now()));
+        for (room, read) in [(None, true), (Some(ROOM_MIN), true), (Some(0), false)] {
+            let mut polled = Vec::new();
+            viewers.interests(room, &mut polled);
+            let reads = polled.iter().any(|polled| polled.events().contains(PollFlags::POLLIN));
+            assert_eq!(reads, read, "{room:?}");
+        }
+    }
 }

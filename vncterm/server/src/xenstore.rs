@@ -7,11 +7,15 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use xenstore_wire::{
     Decoder, ErrorCode, Message, Name, Operation, PAYLOAD_MAX, Path, PathOperation, Permissions,
     Progress, Reply, ReplyRefusal, Request, Token, TransactionId, Watch,
 };
+
+/// A store that has not answered by then is taken for broken: who waits for it can't be told to end.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// A connection to the store.
 #[derive(Debug)]
@@ -28,15 +32,15 @@ pub(crate) struct Xenstore {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum XenstoreError {
     /// No store at the socket.
-    #[error("connect to xenstore at {path}: {cause}")]
+    #[error("connect to xenstore at {path}")]
     Connect {
         /// The socket.
         path: PathBuf,
         /// What the system said.
-        cause: io::Error,
+        source: io::Error,
     },
     /// The connection broke.
-    #[error("talk to xenstore: {0}")]
+    #[error("talk to xenstore")]
     Io(#[from] io::Error),
     /// The store said no.
     #[error("xenstore: {operation} {path}: {}", .code.name())]
@@ -49,7 +53,7 @@ pub(crate) enum XenstoreError {
         code: ErrorCode,
     },
     /// The store's answer is none of the protocol.
-    #[error("xenstore's answer is not understood: {0}")]
+    #[error("xenstore's answer is not understood")]
     Reply(#[from] ReplyRefusal),
     /// The stream of answers is broken.
     #[error("xenstore's answers are not understood")]
@@ -60,16 +64,18 @@ impl Xenstore {
     /// Connects to the socket that libxenstore would use.
     pub(crate) fn connect() -> Result<Self, XenstoreError> {
         let path = socket_path();
-        match UnixStream::connect(&path) {
-            Ok(stream) => Ok(Self {
-                stream,
-                decoder: Decoder::new(PAYLOAD_MAX),
-                input: VecDeque::new(),
-                requests: 0,
-                changed: false,
-            }),
-            Err(cause) => Err(XenstoreError::Connect { path, cause }),
-        }
+        let stream = match UnixStream::connect(&path) {
+            Ok(stream) => stream,
+            Err(source) => return Err(XenstoreError::Connect { path, source }),
+        };
+        stream.set_write_timeout(Some(ANSWER_MAX))?;
+        Ok(Self {
+            stream,
+            decoder: Decoder::new(PAYLOAD_MAX),
+            input: VecDeque::new(),
+            requests: 0,
+            changed: false,
+        })
     }
 
     /// The value of a node; `None` when there is no such node.
@@ -107,8 +113,9 @@ impl Xenstore {
         self.exchange(&request, path.as_str()).map(drop)
     }
 
-    /// Waits until something that is watched changes.
+    /// Waits until something that is watched changes, for as long as that takes.
     pub(crate) fn wait(&mut self) -> Result<(), XenstoreError> {
+        self.stream.set_read_timeout(None)?;
         while !std::mem::take(&mut self.changed) {
             let message = self.next_message()?;
             self.changed = message.operation() == Some(Operation::WatchEvent);
@@ -125,6 +132,7 @@ impl Xenstore {
         let mut bytes = Vec::new();
         let sent = request.encode(self.requests, TransactionId::NONE, &mut bytes);
         sent.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
+        self.stream.set_read_timeout(Some(ANSWER_MAX))?;
         self.stream.write_all(&bytes)?;
         loop {
             let message = self.next_message()?;

@@ -26,6 +26,9 @@ const ALONE: Duration = Duration::from_secs(1);
 /// How long a console prints nothing before a pipe's visit ends.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// How long a pipe's visit lasts at most once its input has ended: some guests are never quiet.
+const VISIT_MAX: Duration = Duration::from_secs(5);
+
 /// When a relay is over, besides when the console closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ends {
@@ -61,7 +64,7 @@ pub(crate) fn relay(
         ends,
         to_guest: Vec::new(),
         to_user: Vec::new(),
-        input_open: true,
+        input_ended_at: None,
         last_heard: Instant::now(),
         escaped_at: None,
     };
@@ -99,7 +102,8 @@ struct Relay<'a> {
     ends: Ends,
     to_guest: Vec<u8>,
     to_user: Vec<u8>,
-    input_open: bool,
+    /// Set once standard input has ended.
+    input_ended_at: Option<Instant>,
     last_heard: Instant,
     escaped_at: Option<Instant>,
 }
@@ -122,9 +126,12 @@ impl Relay<'_> {
 
     fn deadline(&self) -> Option<(Instant, End)> {
         let alone = self.escaped_at.map(|since| (since + ALONE, End::Left));
-        let over = !self.input_open && self.to_guest.is_empty() && self.to_user.is_empty();
-        let quiet = over.then(|| (self.last_heard + QUIET, End::InputEnded));
-        alone.or(quiet)
+        let over = self.input_ended_at.filter(|_| self.to_guest.is_empty());
+        let visit = over.map(|ended| {
+            let quiet = self.last_heard + QUIET;
+            (quiet.min(ended + VISIT_MAX), End::InputEnded)
+        });
+        alone.or(visit)
     }
 
     fn wait(&self, signals: &Signals) -> io::Result<Ready> {
@@ -137,7 +144,11 @@ impl Relay<'_> {
         let candidates = [
             (signals.descriptor(), PollFlags::POLLIN, true),
             (self.console.as_fd(), wanted, !wanted.is_empty()),
-            (input.as_fd(), PollFlags::POLLIN, self.input_open && self.to_guest.is_empty()),
+            (
+                input.as_fd(),
+                PollFlags::POLLIN,
+                self.input_ended_at.is_none() && self.to_guest.is_empty(),
+            ),
             (output.as_fd(), PollFlags::POLLOUT, !self.to_user.is_empty()),
         ];
         let mut polled: Vec<PollFd<'_>> = candidates
@@ -188,8 +199,8 @@ impl Relay<'_> {
             Err(error) => return Err(error.into()),
         };
         if count == 0 {
-            self.input_open = false;
             self.last_heard = Instant::now();
+            self.input_ended_at = Some(self.last_heard);
             return Ok((self.ends == Ends::ByKey).then_some(End::InputEnded));
         }
         for act in self.keys.take(chunk.get(..count).unwrap_or_default()) {

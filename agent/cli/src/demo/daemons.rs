@@ -54,7 +54,7 @@ impl Daemon {
     /// Our agent.
     pub(super) fn agent(places: &Places, slot: &Slot) -> Result<Self, DemoError> {
         let converter = program("vncterm")?;
-        places.write_whole("xenwarden.toml", &configuration(places, slot, &converter))?;
+        places.write_config(&configuration(places, slot, &converter))?;
         let words = ["--config".into(), places.config().into_os_string()];
         Self::start("xenwardend", &words, Vec::new(), places)
     }

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
 use tempfile::TempDir;
 
 use crate::demo::{DOMAINS_MAX, DemoError};
@@ -32,8 +33,18 @@ const TEXT_FIRST: u16 = 9500;
 /// Where the locks of user ids are.
 const LOCKS: &str = "/run/lock";
 
+/// A home is a folder, and no link to one of somebody else's.
+const HOME_FLAGS: i32 = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+
 /// Where installed programs are.
 const INSTALLED: [&str; 2] = ["/usr/libexec/xenwarden", "/usr/sbin"];
+
+/// Says that what a folder holds under a demo's names is a demo's: the next one there may use and
+/// remove it.
+const MARK: &str = ".xenwarden-demo";
+
+/// What programs read to find the demo.
+const JSON: &str = "demo.json";
 
 /// The longest path of a socket, in bytes, without its NUL.
 const SOCKET_PATH_MAX: usize = 107;
@@ -81,9 +92,12 @@ impl Places {
             Err((_, error)) => return Err(failed(&dir)(error.into())),
         };
         let places = Self { dir, temporary, _lock: lock };
-        // What a demo that was killed has left behind.
-        remove(&places.run())
-            .and_then(|()| remove(&places.dir.join("demo.json")))
+        places.refuse_others()?;
+        // What a demo that was killed has left behind goes.
+        fs::write(places.dir.join(MARK), "")
+            .and_then(|()| remove(&places.run()))
+            .and_then(|()| remove(&places.dir.join(JSON)))
+            .and_then(|()| fs::create_dir(places.run()))
             .map_err(failed(&places.dir))?;
         for folder in [places.locks(), places.state(), places.logs(), places.guests()] {
             fs::create_dir_all(&folder).map_err(failed(&folder))?;
@@ -92,6 +106,19 @@ impl Places {
             return Err(DemoError::PathTooLong(places.dir));
         }
         Ok(places)
+    }
+
+    /// Refuses a folder where one of the demo's names is taken by what no demo has made.
+    fn refuse_others(&self) -> Result<(), DemoError> {
+        if self.dir.join(MARK).is_file() {
+            return Ok(());
+        }
+        let own = [self.run(), self.state(), self.logs(), self.guests(), self.dir.join(JSON)];
+        // A link that leads nowhere is somebody's as well.
+        match own.into_iter().find(|path| path.symlink_metadata().is_ok()) {
+            Some(path) => Err(DemoError::FolderOfOthers(path)),
+            None => Ok(()),
+        }
     }
 
     /// The agent's run folder.
@@ -123,8 +150,11 @@ impl Places {
     pub(super) fn make_home(&self, name: &str, uid: u32) -> Result<PathBuf, DemoError> {
         let path = self.guests().join(name);
         let made = fs::create_dir_all(&path)
-            .and_then(|()| std::os::unix::fs::chown(&path, Some(uid), Some(uid)))
-            .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o700)));
+            .and_then(|()| File::options().read(true).custom_flags(HOME_FLAGS).open(&path))
+            .and_then(|home| {
+                fchown(&home, Some(uid), Some(uid))?;
+                home.set_permissions(Permissions::from_mode(0o700))
+            });
         match made {
             Ok(()) => Ok(path),
             Err(source) => Err(DemoError::Folder { path, source }),
@@ -143,24 +173,31 @@ impl Places {
 
     /// The agent's configuration.
     pub(super) fn config(&self) -> PathBuf {
-        self.dir.join("xenwarden.toml")
+        self.run().join("xenwarden.toml")
     }
 
-    /// Writes a file as a whole: whoever sees it sees all of it.
-    pub(super) fn write_whole(&self, name: &str, text: &str) -> Result<(), DemoError> {
-        let (path, draft) = (self.dir.join(name), self.dir.join(format!(".{name}.draft")));
+    /// Writes the agent's configuration.
+    pub(super) fn write_config(&self, text: &str) -> Result<(), DemoError> {
+        let path = self.config();
+        fs::write(&path, text).map_err(|source| DemoError::Folder { path, source })
+    }
+
+    /// Writes demo.json as a whole: whoever sees it sees all of it.
+    pub(super) fn write_json(&self, text: &str) -> Result<(), DemoError> {
+        let (path, draft) = (self.dir.join(JSON), self.run().join(JSON));
         let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &path));
         written.map_err(|source| DemoError::Folder { path, source })
     }
 
-    /// Removes what only a running demo has: sockets, locks, and the whole temporary folder.
+    /// Removes what only a running demo has: sockets, locks, demo.json, and the whole temporary
+    /// folder.
     pub(super) fn clean_up(self) -> Result<(), DemoError> {
         let path = self.dir.clone();
         let failed = |source| DemoError::Folder { path: path.clone(), source };
         if let Some(temporary) = self.temporary {
             return temporary.close().map_err(failed);
         }
-        remove(&self.run()).map_err(failed)
+        remove(&self.dir.join(JSON)).and_then(|()| remove(&self.run())).map_err(failed)
     }
 }
 
@@ -261,6 +298,8 @@ fn lock(base: u32) -> Result<Option<Flock<File>>, DemoError> {
         .write(true)
         .create(true)
         .truncate(false)
+        // Anybody may put a link there.
+        .custom_flags(libc::O_NOFOLLOW)
         .open(&path)
         .map_err(failed)?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -316,10 +355,12 @@ mod tests {
     fn a_temporary_folder_goes_and_a_given_one_stays() {
         let given = tempfile::tempdir().expect("a folder");
         let places = Places::make(Some(given.path())).expect("folders");
-        places.write_whole("demo.json", "{}\n").expect("a file");
+        places.write_json("{}\n").expect("a file");
+        assert!(given.path().join(JSON).exists());
         places.clean_up().expect("it can be cleaned up");
-        assert!(given.path().join("demo.json").exists());
+        assert!(!given.path().join(JSON).exists());
         assert!(!given.path().join("run").exists());
+        assert!(given.path().join("state").exists());
 
         let places = Places::make(None).expect("folders");
         let dir = places.dir.clone();
@@ -332,6 +373,44 @@ mod tests {
         let given = tempfile::tempdir().expect("a folder");
         let _first = Places::make(Some(given.path())).expect("folders");
         assert!(matches!(Places::make(Some(given.path())), Err(DemoError::FolderInUse(_))));
+    }
+
+    #[test]
+    fn what_somebody_else_has_under_a_demos_names_is_left_alone() {
+        for name in ["run", "state", "log", "guests", "demo.json"] {
+            let given = tempfile::tempdir().expect("a folder");
+            let precious = given.path().join(name);
+            fs::write(&precious, "mine").expect("a file");
+            let refused = Places::make(Some(given.path()));
+            assert!(matches!(refused, Err(DemoError::FolderOfOthers(_))), "{refused:?}");
+            assert_eq!(fs::read(&precious).expect("it is there"), b"mine");
+        }
+    }
+
+    #[test]
+    fn other_files_in_the_folder_are_no_obstacle() {
+        let given = tempfile::tempdir().expect("a folder");
+        fs::write(given.path().join("notes"), "mine").expect("a file");
+        Places::make(Some(given.path())).expect("folders").clean_up().expect("cleaned up");
+        assert_eq!(fs::read(given.path().join("notes")).expect("it is there"), b"mine");
+    }
+
+    #[test]
+    fn a_demo_takes_the_place_of_one_that_was_killed() {
+        let given = tempfile::tempdir().expect("a folder");
+        drop(Places::make(Some(given.path())).expect("folders"));
+        assert!(given.path().join("run").exists());
+        assert!(Places::make(Some(given.path())).is_ok());
+    }
+
+    #[test]
+    fn a_home_that_leads_elsewhere_is_nobodys_home() {
+        let given = tempfile::tempdir().expect("a folder");
+        let places = Places::make(Some(given.path())).expect("folders");
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        let link = given.path().join("guests/demo1");
+        std::os::unix::fs::symlink(elsewhere.path(), link).expect("a link");
+        assert!(places.make_home("demo1", 7).is_err());
     }
 
     #[test]

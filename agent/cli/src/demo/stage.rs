@@ -40,6 +40,9 @@ const END_WAIT: Duration = Duration::from_secs(5);
 /// Before a program that has ended is started again.
 const RESTART: Duration = Duration::from_secs(1);
 
+/// The key that switches a console off, whatever its value.
+const SWITCHED_OFF: &str = "disable_pv_vnc";
+
 /// The guest whose console is switched off.
 const WITHOUT_CONSOLE: u16 = 3;
 
@@ -90,14 +93,16 @@ impl<'a> Stage<'a> {
         for number in 1..=args.domains {
             let name = format!("demo{number}");
             let uid = self.slot.guest(number);
-            let uuid = match known.iter().find(|vm| vm.name_label == name) {
-                // A demo was here before.
+            // A demo may have been here before, and its user may have switched a console off.
+            let before = known.iter().find(|vm| vm.name_label == name);
+            let uuid = match before {
                 Some(vm) => vm.uuid,
                 None => register(self.places, &name).await?,
             };
-            let has_console = number != WITHOUT_CONSOLE;
-            if !has_console {
-                let (map, key) = (VmMap::OtherConfig, "disable_pv_vnc".to_owned());
+            let was_off = before.is_some_and(|vm| vm.other_config.contains_key(SWITCHED_OFF));
+            let has_console = number != WITHOUT_CONSOLE && !was_off;
+            if number == WITHOUT_CONSOLE {
+                let (map, key) = (VmMap::OtherConfig, SWITCHED_OFF.to_owned());
                 ask(self.places, Ask::SetKey { vm: uuid, map, key, value: "1".to_owned() }).await?;
             }
             let guest = GuestArgs::new(&name, uid, &self.places.make_home(&name, uid)?);
@@ -215,7 +220,7 @@ impl<'a> Stage<'a> {
         let mut out = std::io::stdout().lock();
         out.write_all(report::table(&agent, guests).as_bytes())?;
         out.flush()?;
-        self.places.write_whole("demo.json", &report::json(&agent, &xenstore, guests)?)
+        self.places.write_json(&report::json(&agent, &xenstore, guests)?)
     }
 
     /// Starts again whatever ends, as an init system would, for ever.

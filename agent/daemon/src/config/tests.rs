@@ -28,10 +28,11 @@ fn the_shipped_file_documents_every_key() {
 }
 
 #[test]
-fn an_empty_file_and_an_absent_one_are_valid() {
+fn an_empty_file_is_valid_and_one_that_was_named_must_be_there() {
     assert_eq!(Config::parse(Path::new(FILE), "").unwrap(), Config::default());
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(Config::load(&folder.path().join("none")).unwrap(), Config::default());
+    let absent = Config::load(&folder.path().join("none")).unwrap_err();
+    assert!(absent.to_string().contains("none"), "{absent}");
 }
 
 #[test]

@@ -8,13 +8,14 @@ use std::rc::Rc;
 
 use restrict::{FileId, Moment, Uid};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 use vncterm_control::{Answer, Order, Phase, Report as Said, State, VERSION};
 use xenstore_wire::DomainId;
 
 use super::keeper::{Keeping, Whose};
 use super::launch::{Born, Identity, LaunchError, Running, attest, go, in_time};
-use super::link::Link;
+use super::link::{Link, LinkError};
 use super::log::Log;
 use super::manifest::{FileNumbers, Manifest, ManifestError};
 use super::site::Site;
@@ -48,7 +49,6 @@ pub(crate) struct Survivor {
     /// Its VM's name, as it was.
     pub(crate) name: String,
     running: Running,
-    phase: Phase,
 }
 
 /// Why a converter was not adopted.
@@ -76,22 +76,24 @@ enum AdoptError {
     Plan(#[from] restrict::PlanError),
 }
 
-impl From<super::link::LinkError> for AdoptError {
-    fn from(error: super::link::LinkError) -> Self {
+impl From<LinkError> for AdoptError {
+    fn from(error: LinkError) -> Self {
         Self::Launch(error.into())
     }
 }
 
 /// Looks for converters of an earlier agent.
 pub(crate) async fn find_survivors(site: &Rc<Site>) -> std::io::Result<Vec<Found>> {
-    let mut found = Vec::new();
+    // All at once: one that does not answer holds up none of the others.
+    let mut examinations = JoinSet::new();
     for entry in fs::read_dir(site.folder())?.take(MANIFESTS_MAX) {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "json") {
-            found.extend(examine(site, &path).await);
+            let site = Rc::clone(site);
+            examinations.spawn_local(async move { examine(&site, &path).await });
         }
     }
-    Ok(found)
+    Ok(examinations.join_all().await.into_iter().flatten().collect())
 }
 
 async fn examine(site: &Rc<Site>, path: &Path) -> Option<Found> {
@@ -160,8 +162,12 @@ async fn adopt(site: &Rc<Site>, manifest: &Manifest) -> Result<Survivor, AdoptEr
     let adopted = Adopted { domain, domain_uuid, vm, console, ports };
     // Without its log it still serves.
     let log = Log::of(child.pid()).ok();
-    let running = Running { born, link, version, log, ports, identity };
-    Ok(Survivor { adopted, name: manifest.name.clone(), running, phase })
+    let terminal = match phase {
+        Phase::Waiting | Phase::Running => Some(console.terminal),
+        Phase::TtyLost => None,
+    };
+    let running = Running { born, link, version, log, ports, identity, terminal };
+    Ok(Survivor { adopted, name: manifest.name.clone(), running })
 }
 
 /// Makes sure that it serves the VM, and lets it go where the earlier agent had not come to that.
@@ -190,12 +196,18 @@ fn unchanged(pid: i32, what: &str, was: FileNumbers) -> Result<FileId, AdoptErro
 
 async fn ask_state(link: &mut Link) -> Result<State, AdoptError> {
     let serial = link.order(&Order::State, &[])?;
-    loop {
-        match in_time(link.hear()).await?? {
-            Answer::To(to, Said::State(state)) if to == serial => return Ok(state),
-            Answer::TtyLost => {}
-            Answer::To(..) | Answer::Confined(_) => return Err(LaunchError::Words.into()),
+    let answer = async {
+        loop {
+            match link.hear().await? {
+                // Its state says so as well.
+                Answer::TtyLost => {}
+                answer => return Ok::<_, LinkError>(answer),
+            }
         }
+    };
+    match in_time(answer).await?? {
+        Answer::To(to, Said::State(state)) if to == serial => Ok(state),
+        Answer::To(..) | Answer::Confined(_) | Answer::TtyLost => Err(LaunchError::Words.into()),
     }
 }
 
@@ -214,10 +226,10 @@ impl Survivor {
         reports: Reports,
     ) {
         let _ = reports.send((life, Report::Attested { holds: true }));
-        if self.phase == Phase::TtyLost {
-            let _ = reports.send((life, Report::TtyLost));
+        let Adopted { domain, vm, console, .. } = self.adopted;
+        if self.running.terminal.is_none() {
+            let _ = reports.send((life, Report::TtyLost(console.terminal)));
         }
-        let Adopted { domain, vm, .. } = self.adopted;
         let whose = Whose { life, domain, vm };
         Keeping::new(site, whose, self.running, commands, reports).run().await;
     }

@@ -13,12 +13,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 use uuid::Uuid;
 use vncterm_control::{Answer, Farewell, Order, Refusal, State, VERSION};
+use vncterm_launch::Terminal;
 use xenstore_wire::DomainId;
 
 use super::end::End;
 use super::launch::{Assignment, LaunchError, Running, launch, look_at, open_lock};
 use super::link::{Link, LinkError};
 use super::log::Log;
+use super::manifest::note_terminal;
 use super::site::Site;
 use super::{Command, Identity, NoViewer, Report, Reports, remove_files};
 use crate::causes::causes;
@@ -93,7 +95,7 @@ enum Pending {
     State(oneshot::Sender<Option<State>>),
     Thumbnail(oneshot::Sender<Option<String>>),
     View(oneshot::Sender<Result<(), NoViewer>>),
-    Tty,
+    Tty(Terminal),
 }
 
 /// Whose converter it is.
@@ -113,6 +115,8 @@ pub(super) struct Keeping {
     version: u8,
     log: Option<Log>,
     end: End,
+    /// What it reads; none when that has hung up.
+    terminal: Option<Terminal>,
     commands: mpsc::UnboundedReceiver<Command>,
     reports: Reports,
     pending: BTreeMap<u32, (Instant, Pending)>,
@@ -144,7 +148,7 @@ impl Keeping {
         commands: mpsc::UnboundedReceiver<Command>,
         reports: Reports,
     ) -> Self {
-        let Running { born, link, version, log, identity, .. } = running;
+        let Running { born, link, version, log, identity, terminal, .. } = running;
         let child = identity.child;
         // From here on it outlives this process.
         born.keep();
@@ -155,6 +159,7 @@ impl Keeping {
             version,
             log,
             end: End::of(child),
+            terminal,
             identity,
             commands,
             reports,
@@ -252,7 +257,9 @@ impl Keeping {
     /// Sends an order whose answer somebody waits for.
     fn ask(&mut self, order: &Order, descriptors: &[OwnedFd], pending: Pending) {
         let gone = self.fault.is_some() || self.link_fault.is_some();
-        if self.pending.len() >= PENDING_MAX || gone || self.is_foreign() {
+        // A tty is no client's question: it is not lost because clients ask so much.
+        let full = self.pending.len() >= PENDING_MAX && !matches!(pending, Pending::Tty(_));
+        if full || gone || self.is_foreign() {
             return; // the asker hears that nobody answers
         }
         let numbers: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
@@ -287,7 +294,8 @@ impl Keeping {
         match self.open_tty(console) {
             Ok(descriptors) => {
                 let mark = NEW_TTY_MARK.to_owned();
-                self.ask(&Order::Tty(mark), &descriptors, Pending::Tty);
+                let pending = Pending::Tty(console.terminal);
+                self.ask(&Order::Tty(mark), &descriptors, pending);
             }
             Err(error) => self.tty_not_taken(error.failure(), causes(&error)),
         }
@@ -304,6 +312,15 @@ impl Keeping {
         Ok([tty, lock])
     }
 
+    /// It reads another terminal from now on; the next agent has to know.
+    fn move_to(&mut self, terminal: Terminal) {
+        self.terminal = Some(terminal);
+        if let Err(error) = note_terminal(&self.site, self.whose.vm, terminal) {
+            let (domain, why) = (self.whose.domain, causes(&error));
+            tracing::warn!(%domain, why, "can't note a converter's new terminal");
+        }
+    }
+
     fn tty_not_taken(&self, failure: Failure, why: String) {
         self.report(Report::TtyNotTaken { failure, why });
     }
@@ -318,7 +335,10 @@ impl Keeping {
 
     fn hear(&mut self, answer: Answer) {
         match answer {
-            Answer::TtyLost => self.report(Report::TtyLost),
+            Answer::TtyLost => match self.terminal.take() {
+                Some(terminal) => self.report(Report::TtyLost(terminal)),
+                None => self.give_up("it says twice that its terminal has hung up".into()),
+            },
             Answer::Confined(_) => self.give_up("it says twice that it is confined".into()),
             Answer::To(serial, report) => match self.pending.remove(&serial) {
                 Some((_, pending)) => self.pass_on(pending, report),
@@ -328,7 +348,7 @@ impl Keeping {
     }
 
     /// Hands an answer to whoever asked; somebody who went away doesn't need it.
-    fn pass_on(&self, pending: Pending, report: vncterm_control::Report) {
+    fn pass_on(&mut self, pending: Pending, report: vncterm_control::Report) {
         use vncterm_control::Report as Said;
         match (pending, report) {
             (Pending::State(asker), Said::State(state)) => drop(asker.send(Some(state))),
@@ -339,15 +359,15 @@ impl Keeping {
             (Pending::View(asker), Said::Refused(refusal)) => {
                 let _ = asker.send(Err(NoViewer::Refused(refusal)));
             }
-            (Pending::Tty, Said::Done) => {}
-            (Pending::Tty, Said::Refused(refusal)) => {
+            (Pending::Tty(terminal), Said::Done) => self.move_to(terminal),
+            (Pending::Tty(_), Said::Refused(refusal)) => {
                 let why = format!("the converter refuses it: {}", refusal_text(refusal));
                 self.tty_not_taken(Failure::Failed, why);
             }
             // An answer of the wrong kind is none: the asker hears that nobody answers.
             (Pending::State(_), Said::Done | Said::Refused(_) | Said::Thumbnail(_))
             | (Pending::Thumbnail(_), Said::Done | Said::Refused(_) | Said::State(_))
-            | (Pending::View(_) | Pending::Tty, Said::State(_) | Said::Thumbnail(_)) => {}
+            | (Pending::View(_) | Pending::Tty(_), Said::State(_) | Said::Thumbnail(_)) => {}
         }
     }
 
@@ -405,3 +425,6 @@ fn refusal_text(refusal: Refusal) -> &'static str {
         Refusal::NotSaved => "its screen could not be saved",
     }
 }
+
+#[cfg(test)]
+mod tests;

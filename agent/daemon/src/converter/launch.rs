@@ -15,7 +15,7 @@ use tokio::io::Interest;
 use tokio::time::timeout;
 use uuid::Uuid;
 use vncterm_control::{Answer, Order, Report, Start, VERSION};
-use vncterm_launch::{Disbelief, Handed, ListenError, Listener, listen};
+use vncterm_launch::{Disbelief, Handed, ListenError, Listener, Terminal, listen};
 use xenstore_wire::DomainId;
 
 use super::link::{Link, LinkError, listen_at};
@@ -34,7 +34,7 @@ const CONFINED_MAX: Duration = Duration::from_secs(10);
 /// The same for its first words, and its answer to the order to go.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
-/// The converter that is assignment.
+/// A converter that is to be started: for whom, and of what.
 #[derive(Debug, Clone)]
 pub(crate) struct Assignment {
     /// Its domain.
@@ -59,6 +59,8 @@ pub(super) struct Running {
     pub(super) log: Option<Log>,
     pub(super) ports: Ports,
     pub(super) identity: Identity,
+    /// What it reads; none when that has hung up.
+    pub(super) terminal: Option<Terminal>,
 }
 
 /// What a converter is attested by, again and again.
@@ -102,7 +104,8 @@ impl Drop for Born {
         match self.child.kill() {
             // It ends at once; if it is another agent's child, there is nothing to wait for.
             Ok(true) => drop(nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None)),
-            Ok(false) => {}
+            // It has ended by itself, and keeps its pid until it is reaped.
+            Ok(false) => drop(self.child.reap()),
             Err(error) => {
                 tracing::error!(pid, %error, "can't end a converter that is not wanted");
             }
@@ -237,7 +240,8 @@ pub(super) async fn launch(
         .and_then(|manifest| manifest.write(site))
         .map_err(system("write the converter's manifest"))?;
     go(&mut link).await?;
-    Ok(Running { born, link, version: VERSION, log: Some(log), ports, identity })
+    let terminal = Some(assignment.console.terminal);
+    Ok(Running { born, link, version: VERSION, log: Some(log), ports, identity, terminal })
 }
 
 /// Opens what the converter is handed. Nothing of it is kept here.
@@ -349,17 +353,33 @@ pub(super) fn look_at(identity: &Identity, moment: Moment) -> io::Result<Vec<Pro
 /// Lets an attested converter read its first byte.
 pub(super) async fn go(link: &mut Link) -> Result<(), LaunchError> {
     let serial = link.order(&Order::Go, &[])?;
-    loop {
-        match in_time(link.hear()).await?? {
-            Answer::To(to, Report::Done) if to == serial => return Ok(()),
-            // Its tty may hang up at once; the state says so later.
-            Answer::TtyLost => {}
-            Answer::To(..) | Answer::Confined(_) => return Err(LaunchError::Words),
-        }
+    match in_time(link.hear()).await?? {
+        Answer::To(to, Report::Done) if to == serial => Ok(()),
+        // Before it goes it reads no tty, so that it can have lost none.
+        Answer::To(..) | Answer::Confined(_) | Answer::TtyLost => Err(LaunchError::Words),
     }
 }
 
-/// A converter's answer, if it comes in time.
+/// What a converter says, if it comes in time.
 pub(super) async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, LaunchError> {
     timeout(ANSWER_MAX, answer).await.map_err(|_| LaunchError::Silent)
+}
+
+#[cfg(test)]
+mod tests {
+    use restrict::Reaped;
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "that it is none is what is tested")]
+    fn a_converter_that_ends_before_it_serves_leaves_no_zombie() {
+        let process = std::process::Command::new("true").spawn().unwrap();
+        let child = Child::find(i32::try_from(process.id()).unwrap()).unwrap();
+        while child.is_alive() {
+            std::thread::yield_now();
+        }
+        drop(Born::new(child));
+        assert_eq!(child.reap().unwrap(), Reaped::Foreign);
+    }
 }

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
@@ -48,10 +49,17 @@ impl Log {
 
     /// The log of a converter that another agent started.
     pub(super) fn of(pid: i32) -> io::Result<Self> {
-        let end = File::options()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(format!("/proc/{pid}/fd/2"))?;
+        Self::at(Path::new(&format!("/proc/{pid}/fd/2")))
+    }
+
+    /// The log behind a name that a converter may have given to another file of its own: its
+    /// console must neither be read here nor become this process's terminal.
+    fn at(path: &Path) -> io::Result<Self> {
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let end = File::options().read(true).custom_flags(flags).open(path)?;
+        if !end.metadata()?.file_type().is_fifo() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no pipe"));
+        }
         Self::new(end.into())
     }
 
@@ -124,6 +132,16 @@ mod tests {
         }
         let more = tokio::time::timeout(Duration::from_millis(20), log.line()).await;
         assert!(more.is_err());
+    }
+
+    #[tokio::test]
+    async fn only_a_pipe_is_a_log() {
+        let (_log, theirs) = pipe().unwrap();
+        let end = format!("/proc/self/fd/{}", theirs.as_raw_fd());
+        assert!(Log::at(Path::new(&end)).is_ok());
+        for other in ["/dev/ptmx", "/dev/null", "/proc/self/stat"] {
+            assert!(Log::at(Path::new(other)).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -154,6 +154,11 @@ impl Manifest {
         Ok(DomainId::new(self.domid)?)
     }
 
+    /// The manifest of the same converter on another terminal.
+    fn on(self, terminal: Terminal) -> Self {
+        Self { terminal: terminal.to_string(), ..self }
+    }
+
     /// Its ports.
     pub(super) fn ports(&self) -> Ports {
         Ports { vnc: self.vnc_port, text: self.text_port }
@@ -182,6 +187,16 @@ impl Manifest {
             lock: self.lock,
         }
     }
+}
+
+/// Notes that a VM's converter reads another terminal from now on.
+pub(super) fn note_terminal(
+    site: &Site,
+    vm: Uuid,
+    terminal: Terminal,
+) -> Result<(), ManifestError> {
+    let manifest = Manifest::read(&site.manifest(vm))?.on(terminal);
+    Ok(manifest.write(site)?)
 }
 
 /// Deletes what was left behind about a VM's converter, which has ended.
@@ -265,6 +280,15 @@ mod tests {
         fs::write(&path, &json).unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(matches!(Manifest::read(&link), Err(ManifestError::Io(_))));
+    }
+
+    #[test]
+    fn a_converter_that_got_a_new_terminal_is_found_on_it() {
+        let terminal = Terminal::parse(b"/dev/pts/9").unwrap();
+        let before = manifest();
+        let after = before.clone().on(terminal);
+        assert_eq!(after.console().unwrap().terminal, terminal);
+        assert_eq!(after.on(before.console().unwrap().terminal), before);
     }
 
     #[test]

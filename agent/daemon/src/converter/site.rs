@@ -206,6 +206,25 @@ fn lock(run_dir: &Path) -> Result<File, SiteError> {
 mod tests {
     use super::*;
 
+    impl Site {
+        /// A site that starts nothing.
+        pub(in crate::converter) fn below(folder: &Path) -> Self {
+            let Config { consoles, converters, .. } = Config::default();
+            let network: OwnedFd = File::open("/proc/self/ns/net").unwrap().into();
+            Self {
+                consoles,
+                converters,
+                program: Program::open(Path::new("/proc/self/exe")).unwrap(),
+                network_id: FileId::of(&network).unwrap(),
+                network,
+                folder: folder.to_owned(),
+                folder_handle: File::open(folder).unwrap(),
+                screens: folder.to_owned(),
+                _lock: lock(folder).unwrap(),
+            }
+        }
+    }
+
     #[test]
     fn a_folder_that_others_can_write_is_refused() {
         let folder = tempfile::tempdir().unwrap();

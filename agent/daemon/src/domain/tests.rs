@@ -51,6 +51,7 @@ fn every_event() -> Vec<Event> {
         Event::Console(Sight::Found(console("/dev/pts/1", 1))),
         Event::Console(Sight::Found(console("/dev/pts/2", 0))),
         Event::Console(Sight::Unbelieved(Doubt::Tty(Disbelief::NotATerminalName))),
+        Event::Console(Sight::Unbelieved(Doubt::Taken(9))),
         Event::Started,
         Event::TtyLost,
         Event::Ended(Served::Long),

@@ -220,3 +220,86 @@ fn the_control_domain_gets_no_converter() {
     let (life, _) = host.meet(DomainId::DOM0, uuid(1), uuid(1), Wanted::On);
     assert_eq!(host.see(life, &sighting("/dev/pts/1"), 0), []);
 }
+
+/// A host with two domains whose converters serve: 1 on pts/1 and 2 on pts/2.
+fn two_serving() -> (Host, [Life; 2]) {
+    let (mut host, first) = serving();
+    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On);
+    host.see(second, &seconds("/dev/pts/2"), 0);
+    host.started(second, Ports { vnc: Some(5902), text: 9502 });
+    (host, [first, second])
+}
+
+fn seconds(tty: &str) -> Sighting {
+    Sighting { uuid: uuid(2), ..sighting(tty) }
+}
+
+fn hands(effects: &[Effect]) -> Vec<(Life, Terminal)> {
+    let hands = effects.iter().filter_map(|effect| match effect {
+        Effect::HandTty { life, console } => Some((*life, console.terminal)),
+        _ => None,
+    });
+    hands.collect()
+}
+
+fn stops(effects: &[Effect]) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::StopConverter { .. }))
+}
+
+#[test]
+fn terminals_that_change_places_go_to_the_converters_that_are_there() {
+    let (mut host, [first, second]) = two_serving();
+    let (one, two) = (terminal("/dev/pts/1"), terminal("/dev/pts/2"));
+    host.lose_terminal(first, one);
+    // The second's converter has not noticed yet.
+    let effects = host.see(first, &sighting("/dev/pts/2"), 1);
+    assert!(!stops(&effects) && hands(&effects).is_empty(), "{effects:?}");
+    let effects = host.lose_terminal(second, two);
+    assert!(effects.contains(&Effect::Look { domain: domain(1) }));
+    assert_eq!(hands(&host.see(first, &sighting("/dev/pts/2"), 1)), [(first, two)]);
+    assert_eq!(hands(&host.see(second, &seconds("/dev/pts/1"), 1)), [(second, one)]);
+}
+
+#[test]
+fn a_terminal_that_a_converter_still_reads_is_never_anothers() {
+    let (mut host, [first, second]) = two_serving();
+    // Its key names another one while it reads pts/1: until that has hung up it keeps it.
+    assert_eq!(hands(&host.see(first, &sighting("/dev/pts/3"), 1)).len(), 1);
+    let effects = host.see(second, &seconds("/dev/pts/1"), 1);
+    assert!(!stops(&effects) && hands(&effects).is_empty(), "{effects:?}");
+    let effects = host.lose_terminal(first, terminal("/dev/pts/1"));
+    assert_eq!(effects, [Effect::Look { domain: domain(2) }]);
+}
+
+#[test]
+fn a_hang_up_of_an_earlier_terminal_strands_nobody() {
+    let (mut host, life) = serving();
+    host.see(life, &sighting("/dev/pts/3"), 1);
+    assert_eq!(host.lose_terminal(life, terminal("/dev/pts/1")), []);
+    assert!(matches!(host.entry(life).unwrap().state, Domain::Serving { .. }));
+    host.lose_terminal(life, terminal("/dev/pts/3"));
+    assert!(matches!(host.entry(life).unwrap().state, Domain::Stranded { .. }));
+}
+
+#[test]
+fn whoever_is_missing_from_an_empty_store_is_unknown_until_it_is_seen() {
+    let (mut host, life) = serving();
+    host.doubt_others(&BTreeSet::new());
+    // The same store, with the agent's mark by now, after another reconnect.
+    assert_eq!(host.compare(&BTreeSet::new()), []);
+    host.see(life, &sighting("/dev/pts/1"), 0);
+    assert!(stops(&host.compare(&BTreeSet::new())));
+}
+
+#[test]
+fn a_start_that_was_put_off_takes_no_terminal_that_another_domain_has_got_since() {
+    let (mut host, first) = serving();
+    host.hear(first, Event::Ended(Served::Briefly));
+    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On);
+    assert_eq!(starts(&host.see(second, &seconds("/dev/pts/1"), 0)), [second]);
+    let effects = host.hear(first, Event::Due);
+    assert!(matches!(effects.as_slice(), [Effect::Report { doubt: Doubt::Taken(2), .. }]));
+    let effects = host.hear(second, Event::NotStarted(Failure::Failed));
+    assert!(effects.contains(&Effect::Look { domain: domain(1) }));
+    assert_eq!(starts(&host.see(first, &sighting("/dev/pts/1"), 0)), [first]);
+}

@@ -17,7 +17,7 @@ mod look;
 
 use super::desk::{Desk, Work};
 use super::session::{guest_watch, key_watches};
-use super::{ANSWER_MAX, Report, StoreFault};
+use super::{Report, StoreFault, timely};
 use crate::causes::causes;
 use crate::effect::Ports;
 use crate::paths;
@@ -29,6 +29,11 @@ const READ_BACK_EVERY: Duration = Duration::from_secs(1);
 /// Events of one guest that are charged for at once, however many came: the bucket is empty by
 /// then at any rate that makes sense.
 const EVENTS_CHARGED_MAX: u32 = 4096;
+
+/// However slowly a bucket fills, its guest is heard again after this time.
+const REFILL_MAX: Duration = Duration::from_secs(60);
+/// How often the log is told that a domain is over its limit: a guest decides when it is.
+const TELL_OVER_EVERY: Duration = Duration::from_secs(600);
 
 /// The two connections.
 #[derive(Debug, Clone)]
@@ -47,10 +52,16 @@ pub(super) struct Caretaker {
     desk: Arc<Desk>,
     bucket: Bucket,
     begun: Instant,
+    /// When the bucket was last found without the tokens that were needed.
+    emptied_at: Option<Instant>,
+    /// How long it takes to fill again.
+    refill: Duration,
     reports: mpsc::UnboundedSender<Report>,
     missing: mpsc::UnboundedSender<DomainId>,
     /// Whether the guest's own changes are watched.
     hears_guest: bool,
+    /// When the log was last told that the domain is over its limit.
+    told_over_at: Option<Instant>,
     read_back_at: Option<Instant>,
     /// Whether the log says already that the guest's data is not read back.
     told_too_much: bool,
@@ -71,9 +82,12 @@ impl Caretaker {
             desk,
             bucket: Bucket::new(rates, Duration::ZERO),
             begun: Instant::now(),
+            emptied_at: None,
+            refill: refill_time(rates),
             reports,
             missing,
             hears_guest: false,
+            told_over_at: None,
             read_back_at: None,
             told_too_much: false,
         }
@@ -94,7 +108,7 @@ impl Caretaker {
             timely(own.watch(&watch)).await?;
         }
         loop {
-            if !self.hears_guest {
+            while !self.hears_guest {
                 self.hear_guest_when_affordable().await?;
             }
             let work = self.next().await;
@@ -145,6 +159,7 @@ impl Caretaker {
             match self.bucket.admit(cost, self.begun.elapsed()) {
                 Admission::Granted => return Ok(()),
                 Admission::Wait(wait) => {
+                    self.emptied_at = Some(Instant::now());
                     self.stop_hearing_guest().await?;
                     tokio::time::sleep(wait).await;
                 }
@@ -157,19 +172,27 @@ impl Caretaker {
         if !std::mem::take(&mut self.hears_guest) {
             return Ok(());
         }
-        let domain = self.domain;
-        tracing::info!(%domain, "domain is over its store limit: its changes wait");
+        if self.told_over_at.is_none_or(|told| told.elapsed() >= TELL_OVER_EVERY) {
+            self.told_over_at = Some(Instant::now());
+            let domain = self.domain;
+            tracing::info!(%domain, "domain is over its store limit: its changes wait");
+        }
         match timely(self.connections.guests.unwatch(&guest_watch(self.domain))).await {
             Err(fault) if fault.is_lost() => Err(fault),
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// Watches the guest's own changes, once there are tokens for as much as a transaction. The
-    /// watch's first event says: look again.
+    /// Watches the guest's own changes, once there are tokens for it: as many as a transaction
+    /// takes, and after the bucket was empty a whole bucket, as the watch's first event says: look
+    /// again. With less, that look would empty the bucket again, and so on for ever.
     async fn hear_guest_when_affordable(&mut self) -> Result<(), StoreFault> {
-        let affordable = self.bucket.admit(Cost::Transaction, self.begun.elapsed());
-        if let Admission::Wait(wait) = affordable {
+        let refilled = self.emptied_at.map(|since| self.refill.saturating_sub(since.elapsed()));
+        let admission = match refilled {
+            Some(wait) if !wait.is_zero() => Admission::Wait(wait),
+            Some(_) | None => self.bucket.admit(Cost::Transaction, self.begun.elapsed()),
+        };
+        if let Admission::Wait(wait) = admission {
             let desk = Arc::clone(&self.desk);
             tokio::select! {
                 // Other work goes first; this is asked again after it.
@@ -275,10 +298,11 @@ impl Caretaker {
     }
 }
 
-/// An answer, if it comes in time.
-async fn timely<T>(call: impl Future<Output = Result<T, ClientError>>) -> Result<T, StoreFault> {
-    match tokio::time::timeout(ANSWER_MAX, call).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(StoreFault::Silent),
-    }
+/// How long an empty bucket takes to be full.
+fn refill_time(rates: Rates) -> Duration {
+    let seconds = f64::from(rates.burst().get()) / f64::from(rates.operations_per_second().get());
+    Duration::try_from_secs_f64(seconds).unwrap_or(REFILL_MAX).min(REFILL_MAX)
 }
+
+#[cfg(test)]
+mod tests;

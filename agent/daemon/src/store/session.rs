@@ -11,7 +11,7 @@ use xenstore_client::{Client, Event, Events};
 use xenstore_wire::{DomainId, Name, Permissions, Special, Token, Watch};
 
 use super::caretaker::{Caretaker, Connections};
-use super::{ANSWER_MAX, Connector, Report, StoreFault};
+use super::{Connector, Report, StoreFault, timely};
 use crate::paths;
 
 /// How often the domains are listed without being told to: a toolstack that introduces nobody,
@@ -83,8 +83,10 @@ pub(super) fn key_watches(domain: DomainId) -> [Watch; 4] {
     let token = format!("{KEYS}{domain}");
     let on = |path| watch(Name::Absolute(path), token.as_bytes());
     [
+        // The directories of the ttys: a watch's first event is one for its own name, and no write
+        // of a tty.
         on(paths::console(domain)),
-        on(paths::serial_tty(domain)),
+        on(paths::serial(domain)),
         on(paths::name(domain)),
         on(paths::vm(domain)),
     ]
@@ -106,7 +108,7 @@ impl Connector {
                 own.watch(&watch(Name::Special(special), DOMAINS)).await?;
             }
             let connections = Connections { own, guests };
-            Ok::<_, StoreFault>(Session {
+            Ok(Session {
                 connections,
                 events,
                 guest_events,
@@ -116,7 +118,7 @@ impl Connector {
                 missing: mpsc::unbounded_channel(),
             })
         };
-        tokio::time::timeout(ANSWER_MAX, connecting).await.unwrap_or(Err(StoreFault::Silent))
+        timely(connecting).await
     }
 
     /// Serves until the connections are of no use any more.
@@ -137,6 +139,7 @@ impl Connector {
         if session.marked {
             self.report(Report::Compared(present));
         } else {
+            self.report(Report::Fresh(present));
             session.mark().await?;
         }
         let mut ticks = tokio::time::interval(LIST_EVERY);
@@ -220,10 +223,7 @@ impl Connector {
     async fn list(&mut self, session: &mut Session) -> Result<BTreeSet<DomainId>, StoreFault> {
         let home = paths::domains();
         let listing = session.connections.own.directory_optional(&home);
-        let names = tokio::time::timeout(ANSWER_MAX, listing)
-            .await
-            .map_err(|_| StoreFault::Silent)??
-            .unwrap_or_default();
+        let names = timely(listing).await?.unwrap_or_default();
         let present: BTreeSet<DomainId> = names
             .iter()
             .filter_map(|name| DomainId::parse(name.as_str().as_bytes()).ok())
@@ -258,7 +258,7 @@ impl Session {
             own.set_permissions(&paths::mark(), &private).await?;
             Ok(())
         };
-        tokio::time::timeout(ANSWER_MAX, marking).await.unwrap_or(Err(StoreFault::Silent))
+        timely(marking).await
     }
 
     /// Takes back the watches on a domain that has gone; its number may come again.
@@ -266,12 +266,12 @@ impl Session {
         let Connections { own, guests } = &self.connections;
         let mut outcomes = Vec::new();
         for watch in key_watches(domain) {
-            outcomes.push(own.unwatch(&watch).await);
+            outcomes.push(timely(own.unwatch(&watch)).await);
         }
-        outcomes.push(guests.unwatch(&guest_watch(domain)).await);
+        outcomes.push(timely(guests.unwatch(&guest_watch(domain))).await);
         for outcome in outcomes {
             // A watch that is not there needs no taking back.
-            match outcome.map_err(StoreFault::from) {
+            match outcome {
                 Err(fault) if fault.is_lost() => return Err(fault),
                 Ok(()) | Err(_) => {}
             }
@@ -296,6 +296,22 @@ impl Session {
                 Err(_) => Woken::Ended(StoreFault::Broken),
             },
             _ = ticks.tick() => Woken::List,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A watch fires once for its own name when it is set, as if that had been written.
+    #[test]
+    fn no_watch_looks_like_a_write_of_a_tty_when_it_is_set() {
+        let domain = DomainId::new(7).unwrap();
+        for watch in key_watches(domain) {
+            for tty in [paths::console_tty(domain), paths::serial_tty(domain)] {
+                assert_ne!(watch.name, Name::Absolute(tty));
+            }
         }
     }
 }

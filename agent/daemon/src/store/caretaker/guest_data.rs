@@ -6,9 +6,9 @@ use xenstore_bucket::Cost;
 use xenstore_client::ClientError;
 use xenstore_wire::{Path, Permissions};
 
-use super::{Caretaker, timely};
+use super::Caretaker;
 use crate::paths;
-use crate::store::{Report, StoreFault};
+use crate::store::{Report, StoreFault, timely};
 use crate::vm_data::{self, BYTES_MAX, DEPTH_MAX, NODES_MAX};
 
 impl Caretaker {
@@ -19,8 +19,11 @@ impl Caretaker {
     ) -> Result<(), StoreFault> {
         let domain = self.domain;
         let directory = paths::vm_data(domain);
+        // A node that goes is looked at first.
+        let operations: usize =
+            nodes.values().map(|value| if value.is_some() { 1 } else { 2 }).sum();
         let outcome = self
-            .transact(3 + nodes.len(), async |tree| {
+            .transact(3 + operations, async |tree| {
                 if tree.directory_optional(&directory).await?.is_none() {
                     tree.make_directory(&directory).await?;
                     tree.set_permissions(&directory, &Permissions::private(domain)).await?;

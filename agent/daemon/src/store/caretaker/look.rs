@@ -3,10 +3,10 @@
 use xenstore_bucket::Cost;
 use xenstore_wire::{DomainId, ErrorCode, Path};
 
-use super::{Caretaker, timely};
+use super::Caretaker;
 use crate::paths;
 use crate::sighting::{Node, Values};
-use crate::store::{Report, StoreFault};
+use crate::store::{Report, StoreFault, timely};
 
 impl Caretaker {
     /// Reads the domain's keys, and reports them.
