@@ -176,11 +176,11 @@ fn a_text_viewer_sees_the_screen_and_then_every_byte() {
     let replay = read_until(&mut late, b"seen-42");
     assert!(replay.starts_with(REPLAY), "{:?}", String::from_utf8_lossy(&replay));
 
-    // Much and fast, and nothing of it is lost to a viewer that reads.
-    late.write_all(b"stty -echo; seq 1 200000; echo the-$((40 + 2))-end\n").expect("typed");
+    // Much and fast, but less than is kept for a viewer that is slower: nothing of it is lost.
+    late.write_all(b"stty -echo; seq 1 30000; echo the-$((40 + 2))-end\n").expect("typed");
     let text = read_until(&mut late, b"the-42-end");
     let text = String::from_utf8_lossy(&text);
-    let mut wanted = (1..=200_000).map(|number: u32| number.to_string()).peekable();
+    let mut wanted = (1..=30_000).map(|number: u32| number.to_string()).peekable();
     for line in text.lines() {
         wanted.next_if(|number| number == line);
     }

@@ -34,6 +34,8 @@ pub enum Farewell {
     ConsoleOff,
     /// The agent ends the converter, and will start another.
     Replaced,
+    /// Whoever started the console has ended it.
+    Ended,
 }
 
 /// What a viewer speaks.
@@ -46,8 +48,12 @@ pub enum Viewer {
 }
 
 /// One table for each enumeration: variant and number.
-const FAREWELLS: [(Farewell, u8); 3] =
-    [(Farewell::GuestEnded, 1), (Farewell::ConsoleOff, 2), (Farewell::Replaced, 3)];
+const FAREWELLS: [(Farewell, u8); 4] = [
+    (Farewell::GuestEnded, 1),
+    (Farewell::ConsoleOff, 2),
+    (Farewell::Replaced, 3),
+    (Farewell::Ended, 4),
+];
 const VIEWERS: [(Viewer, u8); 2] = [(Viewer::Rfb, 1), (Viewer::Text, 2)];
 
 impl Farewell {
@@ -58,6 +64,7 @@ impl Farewell {
             Self::GuestEnded => "closed: the guest shut down",
             Self::ConsoleOff => "closed: the console of this VM was switched off",
             Self::Replaced => "closed: the console service restarts",
+            Self::Ended => "closed: the console service has ended",
         }
     }
 }
@@ -144,6 +151,7 @@ mod tests {
             Order::Stop(Farewell::GuestEnded),
             Order::Stop(Farewell::ConsoleOff),
             Order::Stop(Farewell::Replaced),
+            Order::Stop(Farewell::Ended),
             Order::Tty("-- guest rebooted --".into()),
             Order::Viewer(Viewer::Rfb),
             Order::Viewer(Viewer::Text),

@@ -156,7 +156,7 @@ impl Console {
                 let farewell = match ending {
                     Ending::Told(farewell) => farewell,
                     Ending::TtyGone => Farewell::GuestEnded,
-                    Ending::Orphaned => Farewell::Replaced,
+                    Ending::Orphaned => Farewell::Ended,
                 };
                 self.say_farewell(farewell, now);
                 return ending;

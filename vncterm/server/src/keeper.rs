@@ -160,7 +160,7 @@ impl Keeper {
             if signal && self.told_to_end() && end_by.is_none() {
                 end_by = Some(Instant::now() + FAREWELL_MAX);
                 // If it is gone already, that is heard next.
-                let _ = order(&self.control, &Order::Stop(Farewell::Replaced));
+                let _ = order(&self.control, &Order::Stop(Farewell::Ended));
             }
         }
     }

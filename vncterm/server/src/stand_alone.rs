@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use crate::args::{Source, StandAlone};
 use crate::command::{self, CommandError};
 use crate::keeper::{Keeper, KeeperError, Parts};
 use crate::ports::{self, PublishError, Published};
+use crate::say::say;
 
 /// The first ports, of display number 0.
 const RFB_PORT: u16 = 5900;
@@ -93,6 +95,7 @@ pub(crate) fn run(wanted: StandAlone) -> Result<(), StandAloneError> {
     let text_listener = text.map(|Listener { socket, .. }| socket);
     let parts = Parts { tty, rfb_listener: rfb.socket, text_listener, screen };
     let keeper = Keeper::start(&start, parts)?;
+    say(serving(wanted.address, ports));
     let published = match &wanted.xenstore {
         Some(folder) => Some(Published::publish(folder, ports)?),
         None => None,
@@ -101,6 +104,12 @@ pub(crate) fn run(wanted: StandAlone) -> Result<(), StandAloneError> {
     let taken_back = published.map_or(Ok(()), Published::take_back);
     outcome?;
     Ok(taken_back?)
+}
+
+/// Where viewers find the console.
+fn serving(address: Ipv4Addr, (rfb, text): (u16, Option<u16>)) -> String {
+    let text = text.map(|port| format!(", plain text at {address}:{port}"));
+    format!("vncterm: RFB at {address}:{rfb}{}", text.unwrap_or_default())
 }
 
 fn open_source(source: &Source, folder: Option<&str>) -> Result<OwnedFd, StandAloneError> {

@@ -137,6 +137,8 @@ pub(super) fn become_guest(args: &GuestArgs) -> io::Result<ExitCode> {
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("SHELL", "/bin/sh")
         .env("TERM", "linux")
+        // The host's /tmp is not this root's; tmux would refuse it.
+        .env("TMUX_TMPDIR", home)
         .env("USER", "root")
         .current_dir(home);
     // SAFETY: the closure makes system calls only; it neither allocates nor takes a lock.
