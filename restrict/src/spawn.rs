@@ -17,7 +17,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::fstat;
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe2};
 
 use crate::child::{Child, Ending};
@@ -306,10 +306,12 @@ impl Launching {
             let _ = self.reap_stage();
         }
         if let Some(child) = self.child.take()
-            && child.kill().is_ok()
+            && let Ok(killed) = child.kill()
         {
-            // Another's child, where this process is no subreaper: then there is nothing to wait for.
-            let _ = waitpid(Pid::from_raw(child.pid()), None);
+            // What was killed ends soon. What had ended before may wait to be reaped, or be gone: its
+            // pid may be another's. And it is another's child where this process is no subreaper.
+            let wait = if killed { None } else { Some(WaitPidFlag::WNOHANG) };
+            let _ = waitpid(Pid::from_raw(child.pid()), wait);
         }
     }
 }
