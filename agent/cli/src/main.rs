@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 use nix::libc;
 use uuid::Uuid;
 use xenwarden_model::{Ask, Reply};
@@ -42,6 +43,9 @@ const COLUMNS: usize = 100;
 /// Something is wrong, or a command failed.
 const FAILED: u8 = 1;
 
+/// The command line is none.
+const WRONG_USAGE: u8 = 2;
+
 fn main() -> ExitCode {
     let called_as = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     if called_as.file_name().is_some_and(|name| name == "xe") {
@@ -49,7 +53,10 @@ fn main() -> ExitCode {
             std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
         return run_xe(&words, None);
     }
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(wrong) => return refuse(&wrong),
+    };
     match run(&args) {
         Ok(code) => code,
         Err(error) => {
@@ -57,6 +64,27 @@ fn main() -> ExitCode {
             ExitCode::from(FAILED)
         }
     }
+}
+
+/// Help where it was asked for, else one line.
+fn refuse(wrong: &clap::Error) -> ExitCode {
+    if !wrong.use_stderr() {
+        // Whoever closed standard output has read enough.
+        let _ = wrong.print();
+        return ExitCode::SUCCESS;
+    }
+    if wrong.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = wrong.print();
+        return ExitCode::from(WRONG_USAGE);
+    }
+    let text = wrong.to_string();
+    // The first paragraph says what is wrong, on one line or as a list.
+    let first = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let line = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let tip = tip.map(|tip| format!("; {tip}")).unwrap_or_default();
+    eprintln!("xenwarden: {}{tip}; see xenwarden --help", visible_lines(&line));
+    ExitCode::from(WRONG_USAGE)
 }
 
 /// What failed, and why. Names that others chose may be in it.

@@ -56,8 +56,25 @@ enum MainError {
     Run(#[from] RunError),
 }
 
+/// The exit code of a wrong command line.
+const WRONG_USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    match start(&Args::parse()) {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(wrong) if wrong.use_stderr() => {
+            let text = wrong.to_string();
+            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            eprintln!("xenwardend: {line}; see xenwardend --help");
+            return ExitCode::from(WRONG_USAGE);
+        }
+        Err(help) => {
+            // Whoever closed standard output has read enough.
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    match start(&args) {
         Ok(()) => ExitCode::SUCCESS,
         // These name their file themselves, and have a look of their own.
         Err(MainError::Config(ConfigError::Faults(faults))) => {
