@@ -49,6 +49,8 @@ impl Converter {
             .args(["-v", &format!("127.0.0.1:{display}"), "--uid", &uid.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
+            // It says where it serves, which would stand between the figures.
+            .stderr(Stdio::null())
             .spawn()?;
         let port = 5900 + display;
         let began = Instant::now();

@@ -10,6 +10,9 @@ use crate::viewer::{Encoding, Pixels, Viewer};
 /// How long nothing happens.
 const WATCHED: Duration = Duration::from_secs(10);
 
+/// What was begun is over by then.
+const SETTLED: Duration = Duration::from_millis(100);
+
 /// Prints the table.
 pub(crate) fn table() -> Result<(), Failure> {
     let mut converter = Converter::start(40)?;
@@ -19,7 +22,6 @@ pub(crate) fn table() -> Result<(), Failure> {
     viewer.request(false)?;
     viewer.update()?;
     viewer.request(true)?;
-    thread::sleep(Duration::from_millis(100));
     let watched = switches_while_idle(converter.pid)?;
     println!("\nContext switches of an idle converter in {} s", WATCHED.as_secs());
     println!("  no viewer {alone}, with a viewer {watched}");
@@ -27,6 +29,7 @@ pub(crate) fn table() -> Result<(), Failure> {
 }
 
 fn switches_while_idle(pid: i32) -> Result<u64, Failure> {
+    thread::sleep(SETTLED);
     let before = switches(pid)?;
     thread::sleep(WATCHED);
     Ok(switches(pid)? - before)
