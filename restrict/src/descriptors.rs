@@ -26,8 +26,8 @@ const ENTRIES_BYTES: usize = 2048;
 const RECORD_LENGTH_AT: usize = 16;
 const NAME_AT: usize = 19;
 
-/// Unix98 pseudo-terminal slaves have the majors 136 to 143 (Documentation/admin-guide/devices.txt).
-const PTS_MAJORS: std::ops::RangeInclusive<u32> = 136..=143;
+/// The major of every Unix98 pseudo-terminal slave: devpts numbers them all by their minors.
+const PTS_MAJOR: u32 = 136;
 /// `/dev/ptmx`, which is what an open master is.
 const PTMX: (u32, u32) = (5, 2);
 /// `/dev/null`.
@@ -57,7 +57,7 @@ impl Found {
             libc::S_IFIFO => Self::Planned(Kind::Pipe),
             libc::S_IFDIR => Self::Directory,
             libc::S_IFCHR if device == NULL => Self::Null,
-            libc::S_IFCHR if device == PTMX || PTS_MAJORS.contains(&device.0) => {
+            libc::S_IFCHR if device == PTMX || device.0 == PTS_MAJOR => {
                 Self::Planned(Kind::Terminal)
             }
             0 => Self::Anonymous,

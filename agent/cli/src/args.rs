@@ -70,8 +70,8 @@ pub(crate) enum Command {
     ///
     /// The last screen is shown first. Leave with Ctrl-] and then `.`, or with Ctrl-] and one
     /// second of silence; Ctrl-] ? lists the keys. When standard input is no terminal, it is sent
-    /// as it is, output is printed until the console has been quiet for a second, and that is all:
-    /// echo reboot | xenwarden console web01
+    /// as it is, output is printed until the console has been quiet for a second, or for five
+    /// seconds at most, and that is all: echo reboot | xenwarden console web01
     Console {
         /// Name, uuid or domid
         vm: String,

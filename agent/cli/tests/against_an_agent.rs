@@ -105,9 +105,10 @@ fn answer(ask: &Ask, world: &mut World, given: &mut Option<OwnedFd>) -> Reply {
             world.changes.push(ask.clone());
             Reply::Done
         }
-        Ask::Console { vm, .. } if *vm == Uuid::from_u128(1) => {
+        Ask::Console { vm, .. } if *vm != Uuid::from_u128(2) => {
             let (ours, theirs) = UnixStream::pair().expect("a socket pair");
-            thread::spawn(move || play_converter(&ours));
+            let play = if *vm == Uuid::from_u128(1) { play_converter } else { chatter };
+            thread::spawn(move || play(&ours));
             *given = Some(theirs.into());
             Reply::Console(ConsoleOpened {
                 name_label: "web01".into(),
@@ -133,6 +134,11 @@ fn play_converter(mut stream: &UnixStream) {
             return;
         }
     }
+}
+
+/// A guest that is never quiet.
+fn chatter(mut stream: &UnixStream) {
+    while stream.write_all(b"tick\r\n").is_ok() {}
 }
 
 fn send_with(stream: &UnixStream, text: &[u8], descriptor: &OwnedFd) {
@@ -309,6 +315,31 @@ fn a_pipe_is_sent_and_the_answer_printed() {
     let echo = output.stdout.strip_prefix(b"web01 login: ").expect("the last screen comes first");
     assert!(echo == expected, "{} of {} bytes", echo.len(), expected.len());
     assert_eq!(talk(&output), "");
+}
+
+#[test]
+fn a_pipes_visit_ends_though_the_guest_is_never_quiet() {
+    let agent = Agent::playing(World { vms: vec![vm(3, "busy01", Some(4))], ..World::default() });
+    let mut command = agent.command(&["console", "busy01"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let output = command.output().expect("the program runs, and ends");
+    assert_eq!(output.status.code(), Some(0), "{}", talk(&output));
+}
+
+#[test]
+fn a_wrong_command_line_is_one_line_and_exit_2() {
+    let agent = Agent::playing(World::default());
+    for (words, said) in [
+        (vec!["lst"], "xenwarden: unrecognized subcommand 'lst'"),
+        (vec!["console"], "xenwarden: the following required arguments were not provided: <VM>"),
+        (vec!["list", "--frobnicate"], "xenwarden: unexpected argument '--frobnicate' found"),
+    ] {
+        let output = agent.run(&words);
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert_eq!(talk(&output).lines().count(), 1, "{}", talk(&output));
+        assert!(talk(&output).starts_with(said), "{}", talk(&output));
+        assert_eq!(out(&output), "");
+    }
 }
 
 /// A terminal with `xenwarden console web01` in it.

@@ -18,7 +18,7 @@ use crate::tty::{Output, Tty};
 use crate::viewers::Viewers;
 
 /// Bytes of output read from the guest before viewers and agent get their turn. A text viewer's
-/// queue holds several turns: one that keeps reading loses nothing.
+/// queue holds several turns, so that one that keeps up loses nothing.
 const TURN_MAX: usize = 64 * 1024;
 
 /// Bytes read from the guest at once: a pty hands over at most 4096.

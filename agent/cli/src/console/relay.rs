@@ -34,7 +34,8 @@ const VISIT_MAX: Duration = Duration::from_secs(5);
 pub(crate) enum Ends {
     /// When the user says so.
     ByKey,
-    /// When standard input has ended and the console has been quiet for [`QUIET`].
+    /// When standard input has ended and the console has been quiet for [`QUIET`], or
+    /// [`VISIT_MAX`] has gone by since.
     WhenQuiet,
 }
 
@@ -126,7 +127,9 @@ impl Relay<'_> {
 
     fn deadline(&self) -> Option<(Instant, End)> {
         let alone = self.escaped_at.map(|since| (since + ALONE, End::Left));
-        let over = self.input_ended_at.filter(|_| self.to_guest.is_empty());
+        // Nothing that was typed or printed is lost by ending.
+        let nothing_waits = self.to_guest.is_empty() && self.to_user.is_empty();
+        let over = self.input_ended_at.filter(|_| nothing_waits);
         let visit = over.map(|ended| {
             let quiet = self.last_heard + QUIET;
             (quiet.min(ended + VISIT_MAX), End::InputEnded)
