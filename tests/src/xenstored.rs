@@ -69,12 +69,13 @@ pub fn command(folder: &Path) -> Command {
     command
 }
 
-/// The process that a store's pid file names.
+/// The process that a store's pid file names. The store listens a moment before it writes that.
 ///
 /// # Panics
 /// When there is none.
 #[must_use]
 pub fn recorded_pid(folder: &Path) -> u32 {
-    let text = std::fs::read_to_string(folder.join("pid")).expect("a pid file");
-    text.trim().parse().expect("a process id")
+    Deadline::seconds(START_S).until("a process id is in the pid file", || {
+        std::fs::read_to_string(folder.join("pid")).ok()?.trim().parse().ok()
+    })
 }
