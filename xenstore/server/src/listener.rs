@@ -5,12 +5,15 @@
 use std::env;
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{self, Path, PathBuf};
 
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, getsockopt, listen, socket,
+    sockopt::PeerCredentials,
+};
 use xenstore_store::Caller;
 
 use crate::options::UidRange;
@@ -18,13 +21,25 @@ use crate::options::UidRange;
 /// Where clients look when their environment says nothing.
 const RUN_FOLDER: &str = "/run/xenstored";
 
+/// A socket that has its name and refuses everybody still; its file goes when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Named {
+    socket: OwnedFd,
+    file: SocketFile,
+    uids: Option<UidRange>,
+}
+
 /// A listening socket; its file goes when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: UnixListener,
-    path: PathBuf,
+    _file: SocketFile,
     uids: Option<UidRange>,
 }
+
+/// A socket's name; it goes when it is dropped.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
 
 /// Why there is no socket to connect to.
 #[derive(Debug, thiserror::Error)]
@@ -55,23 +70,44 @@ pub(crate) fn path_from_environment() -> Result<PathBuf, ListenerError> {
     path::absolute(&path).map_err(|source| ListenerError::Relative { path, source })
 }
 
-impl Listener {
-    /// Listens on a path, which a server that is no more may have left a socket on.
+impl Named {
+    /// Takes a path, which a server that is no more may have left a socket on.
     pub(crate) fn bind(path: &Path, uids: Option<UidRange>) -> Result<Self, ListenerError> {
         let folder = path.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder)
             .map_err(|source| ListenerError::Folder { path: folder.to_owned(), source })?;
         remove_stale(path)?;
         let failed = |source| ListenerError::Listen { path: path.to_owned(), source };
-        let socket = UnixListener::bind(path).map_err(failed)?;
-        let listener = Self { socket, path: path.to_owned(), uids };
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let bound = socket(AddressFamily::Unix, SockType::Stream, flags, None)
+            .and_then(|socket| bind_to(path, socket));
+        let named = Self {
+            socket: bound.map_err(|errno| failed(errno.into()))?,
+            file: SocketFile(path.to_owned()),
+            uids,
+        };
         // Anybody may knock where users are domains; who comes in is seen at accept.
         let mode = if uids.is_some() { 0o666 } else { 0o600 };
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
-        listener.socket.set_nonblocking(true).map_err(failed)?;
-        Ok(listener)
+        Ok(named)
     }
 
+    /// Lets clients connect.
+    pub(crate) fn listen(self) -> Result<Listener, ListenerError> {
+        listen(&self.socket, Backlog::MAXCONN).map_err(|errno| ListenerError::Listen {
+            path: self.file.0.clone(),
+            source: errno.into(),
+        })?;
+        Ok(Listener { socket: self.socket.into(), _file: self.file, uids: self.uids })
+    }
+}
+
+fn bind_to(path: &Path, socket: OwnedFd) -> nix::Result<OwnedFd> {
+    bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(socket)
+}
+
+impl Listener {
     /// Takes the next connection in line, with whom it belongs to; nobody when it is closed at
     /// once. A full process or system is an error, and so is an empty line.
     pub(crate) fn accept(&self) -> io::Result<Option<(UnixStream, Caller)>> {
@@ -96,10 +132,10 @@ impl AsFd for Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         // Nothing depends on it: the next server removes what is left.
-        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -129,15 +165,17 @@ mod tests {
     fn a_stale_socket_is_removed_and_a_served_one_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("run/socket");
-        let first = Listener::bind(&path, None).expect("a free path");
-        let again = Listener::bind(&path, None);
+        let named = Named::bind(&path, None).expect("a free path");
+        assert!(UnixStream::connect(&path).is_err(), "nobody is served yet");
+        let first = named.listen().expect("it listens");
+        let again = Named::bind(&path, None);
         assert!(matches!(again, Err(ListenerError::Served { .. })), "{again:?}");
         drop(first);
         assert!(!path.exists());
 
         drop(UnixListener::bind(&path).expect("a free path"));
         assert!(path.exists());
-        Listener::bind(&path, None).expect("a stale socket");
+        Named::bind(&path, None).expect("a stale socket");
     }
 
     #[test]
@@ -145,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("socket");
         fs::write(&path, "precious").expect("a file");
-        let refused = Listener::bind(&path, None);
+        let refused = Named::bind(&path, None);
         assert!(matches!(refused, Err(ListenerError::NoSocket { .. })), "{refused:?}");
         assert_eq!(fs::read(&path).expect("still there"), b"precious");
     }

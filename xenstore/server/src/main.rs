@@ -19,7 +19,7 @@ use std::iter;
 use std::process::ExitCode;
 
 use daemon::DaemonError;
-use listener::{Listener, ListenerError};
+use listener::{ListenerError, Named};
 use options::{Command, Options, USAGE};
 use pid_file::{PidFile, PidFileError};
 use readiness::ReadinessError;
@@ -62,13 +62,13 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Listens, goes to the background where asked to, says that it is there, and serves until told to
-/// stop.
+/// Goes to the background where asked to, listens, says that it is there, and serves until told to
+/// stop. Who can connect finds the whole process id in its file.
 fn run(options: &Options) -> Result<(), Failure> {
-    let listener = Listener::bind(&listener::path_from_environment()?, options.uids)?;
+    let named = Named::bind(&listener::path_from_environment()?, options.uids)?;
     let parent = if options.fork { Some(daemon::leave_foreground()?) } else { None };
-    let server = Server::new(listener, options.limits)?;
     let _pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
+    let server = Server::new(named.listen()?, options.limits)?;
     readiness::announce()?;
     if let Some(parent) = parent {
         parent.let_go()?;

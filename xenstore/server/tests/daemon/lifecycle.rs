@@ -18,10 +18,9 @@ fn it_ends_well_when_told_to_and_leaves_nothing_behind() {
         let pid_file = folder.path().join("pid");
         let arguments = ["--pid-file", pid_file.to_str().expect("a plain name")];
         let mut server = Process::start_in(folder, &arguments);
-        wait_until("a pid file", || pid_file.exists());
+        let _connected = server.connect();
         let written = fs::read_to_string(&pid_file).expect("a pid file");
         assert_eq!(written, format!("{}\n", server.id()));
-        let _connected = server.connect();
         assert_eq!(server.stop(signal).code(), Some(0));
         assert_eq!(fs::read_dir(server.folder.path()).expect("a folder").count(), 0);
     }
