@@ -27,6 +27,7 @@ extern crate alloc;
 
 mod area;
 mod colour_map;
+mod deflate;
 mod encoder;
 mod fault;
 mod handshake;

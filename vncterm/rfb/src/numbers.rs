@@ -87,8 +87,14 @@ numbered! {
     /// Encodings and pseudo-encodings (RFC 6143, 7.7 and 7.8).
     pub(crate) enum Encoding: i32 {
         Raw = 0,
+        CopyRect = 1,
+        Rre = 2,
+        CoRre = 4,
         Hextile = 5,
+        Tight = 7,
+        Zrle = 16,
         DesktopSize = -223,
+        LastRect = -224,
         /// Offered by viewers that may send QEMU's extended key events.
         ExtendedKeyEvent = -258,
     }
@@ -130,7 +136,7 @@ mod tests {
         assert_eq!(known!(ClientMessage, 0..=u8::MAX), [0, 2, 3, 4, 5, 6, 254, 255]);
         assert_eq!(known!(QemuMessage, 0..=u8::MAX), [0]);
         assert_eq!(known!(ServerMessage, 0..=u8::MAX), [0, 1, 2, 3]);
-        assert_eq!(known!(Encoding, -1000..=1000), [-258, -223, 0, 5]);
+        assert_eq!(known!(Encoding, -1000..=1000), [-258, -224, -223, 0, 1, 2, 4, 5, 7, 16]);
         assert_eq!(known!(BitsPerPixel, 0..=u8::MAX), [8, 16, 32]);
     }
 
@@ -149,7 +155,13 @@ mod tests {
         assert_eq!(ServerMessage::Bell.number(), 2);
         assert_eq!(ServerMessage::ServerCutText.number(), 3);
         assert_eq!(Encoding::Raw.number(), 0);
+        assert_eq!(Encoding::CopyRect.number(), 1);
+        assert_eq!(Encoding::Rre.number(), 2);
+        assert_eq!(Encoding::CoRre.number(), 4);
         assert_eq!(Encoding::Hextile.number(), 5);
+        assert_eq!(Encoding::Tight.number(), 7);
+        assert_eq!(Encoding::Zrle.number(), 16);
+        assert_eq!(Encoding::LastRect.number(), -224);
         assert_eq!(Encoding::DesktopSize.number(), -223);
         assert_eq!(Encoding::ExtendedKeyEvent.number(), -258);
     }

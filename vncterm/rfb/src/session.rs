@@ -10,6 +10,7 @@ use core::mem::take;
 
 use crate::area::Area;
 use crate::colour_map;
+use crate::encoder::Encoders;
 use crate::fault::Fault;
 use crate::handshake::Handshake;
 use crate::message::{Message, Reader};
@@ -19,7 +20,7 @@ use crate::output::Output;
 use crate::picture::{Picture, Size};
 use crate::pixel::{FORMAT_BYTES, PixelFormat};
 use crate::shown::Shown;
-use crate::update::{self, Update};
+use crate::update::{self, Manner, Update};
 
 /// The longest name that is told, in bytes. Viewers show it in a window's title.
 const NAME_MAX: usize = 255;
@@ -102,6 +103,7 @@ pub struct Session {
     /// The area that the viewer wants again whether it has changed or not.
     forced: Option<Area>,
     underway: Option<Update>,
+    encoders: Encoders,
     owed: Owed,
 }
 
@@ -130,6 +132,7 @@ impl Session {
             requested: None,
             forced: None,
             underway: None,
+            encoders: Encoders::default(),
             owed: Owed::default(),
         }
     }
@@ -188,7 +191,7 @@ impl Session {
             self.begin_update(picture);
         }
         if let Some(update) = &mut self.underway
-            && !update.advance(picture, &mut self.shown, &mut self.output)
+            && !update.advance(picture, &mut self.shown, &mut self.encoders, &mut self.output)
         {
             self.underway = None;
         }
@@ -310,9 +313,12 @@ impl Session {
             update::desktop_size(picture.size(), &mut self.output);
             return;
         }
+        // Rows are copied over the whole width, so only for who asked for that.
+        let may_copy = self.offer.copy_rect && area == Area::whole(self.shown.size());
+        let scroll = if may_copy { self.shown.scroll(picture) } else { None };
         let changes = self.shown.changes(picture, area);
-        self.underway =
-            Update::begin(changes, self.offer.encoding(), self.format, &mut self.output);
+        let manner = Manner { encoding: self.offer.encoding(), format: self.format };
+        self.underway = Update::begin(scroll, changes, manner, &mut self.output);
         if self.underway.is_some() {
             self.requested = None;
         }

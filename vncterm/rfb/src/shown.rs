@@ -49,6 +49,18 @@ struct Cell {
     known: bool,
 }
 
+/// Rows that move within the viewer's picture, over its whole width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scroll {
+    /// Where they move to.
+    pub(crate) to: Area,
+    /// The first row that they come from.
+    pub(crate) from_row: u16,
+}
+
+/// A scroll is worth its rectangle when it puts this many cells right.
+const SCROLL_MIN: usize = 3;
+
 impl Shown {
     /// A copy of which nothing is known.
     pub(crate) fn new(size: Size) -> Self {
@@ -69,6 +81,85 @@ impl Shown {
                 cell.known = false;
             }
         }
+    }
+
+    /// Finds rows that the viewer shows already, elsewhere, and takes them as moved: the longest run
+    /// that moved together, however far and by however many scrolls.
+    pub(crate) fn scroll(&mut self, picture: &impl Picture) -> Option<Scroll> {
+        if self.picture_size != picture.size() || self.size != picture.size() {
+            return None;
+        }
+        let stamps: Vec<u64> = (0..self.size.rows()).map(|row| picture.row_stamp(row)).collect();
+        let is_there = |row: usize| {
+            self.rows.get(row).is_some_and(|shown| shown.stamp == stamps.get(row).copied())
+        };
+        let mut best = (0, 0..0, 0);
+        let mut looked_at = Vec::new();
+        for (row, stamp) in stamps.iter().enumerate().filter(|(row, _)| !is_there(*row)) {
+            let same = |shown: &Row| shown.stamp == Some(*stamp);
+            let Some(from) = self.rows.iter().position(same) else { continue };
+            // How far all rows have moved, in two's complement.
+            let by = from.wrapping_sub(row);
+            if looked_at.contains(&by) {
+                continue;
+            }
+            looked_at.push(by);
+            let (run, moved) = self.run(&stamps, by, is_there);
+            if moved > best.2 {
+                best = (by, run, moved);
+            }
+        }
+        let (by, run, _) = best;
+        let source = run.start.wrapping_add(by)..run.end.wrapping_add(by);
+        let differing = |row: usize| {
+            let (Some(old), Some(new)) = (self.rows.get(row), self.rows.get(row.wrapping_add(by)))
+            else {
+                return 0;
+            };
+            let cells = old.cells.iter().zip(&new.cells);
+            cells.filter(|(old, new)| !old.known || old.look != new.look).count()
+        };
+        if run.clone().map(differing).sum::<usize>() < SCROLL_MIN {
+            return None;
+        }
+        // What is copied from stays where it was until it is overwritten.
+        let moved: Vec<Row> = self.rows.get(source.clone())?.to_vec();
+        for (row, moved) in self.rows.get_mut(run.clone())?.iter_mut().zip(moved) {
+            *row = moved;
+        }
+        let whole = Area::whole(self.size);
+        let number = |row: usize| u16::try_from(row).ok();
+        let to = Area { row: number(run.start)?, rows: number(run.len())?, ..whole };
+        Some(Scroll { to, from_row: number(source.start)? })
+    }
+
+    /// The run with the most rows that have come from so far below, in which no row would be spoilt
+    /// that is right where it is; and how many of its rows have come.
+    fn run(
+        &self,
+        stamps: &[u64],
+        by: usize,
+        is_there: impl Fn(usize) -> bool,
+    ) -> (Range<usize>, usize) {
+        let mut best = (0..0, 0);
+        let mut current: (Range<usize>, usize) = (0..0, 0);
+        for (row, stamp) in stamps.iter().enumerate() {
+            let from = self.rows.get(row.wrapping_add(by));
+            let has_come = from.is_some_and(|from| from.stamp == Some(*stamp));
+            if from.is_none() || (is_there(row) && !has_come) {
+                current = (row + 1..row + 1, 0);
+                continue;
+            }
+            if has_come {
+                // A run ends with a row that has come, and begins with one.
+                let start = if current.1 == 0 { row } else { current.0.start };
+                current = (start..row + 1, current.1 + 1);
+                if current.1 > best.1 {
+                    best = current.clone();
+                }
+            }
+        }
+        best
     }
 
     /// Finds what has to be sent for an area to be shown as the picture is now: areas in the

@@ -171,7 +171,7 @@ fn v4_encodings_may_change_between_updates_as_often_as_they_like() {
         feed(&mut session, &set_encodings(&[5])).unwrap();
         drain(&mut session, &picture, &mut viewer);
         assert_eq!(viewer.pixels, picture.rendered(&viewer.format, size()));
-        picture.scroll();
+        picture.scroll(0, u16::MAX, false);
     }
 }
 
@@ -293,7 +293,7 @@ fn v7_a_viewer_that_stops_reading_costs_one_output_and_then_catches_up() {
     let held = session.output().to_vec();
     assert!(held.len() <= output_max(size()));
     for round in 0..5_000_u16 {
-        picture.scroll();
+        picture.scroll(0, u16::MAX, false);
         picture.put(23, round % 80, Look { glyph: round.into(), ink: WHITE, ..Look::default() });
         session.bell();
         session.cut_text("selected");

@@ -6,7 +6,7 @@
 use vncterm_rfb::{Event, Fault, Limits, Look, Session};
 
 use crate::canvas::{Canvas, WHITE};
-use crate::viewer::{cut_text, key, pointer, request, set_encodings};
+use crate::viewer::{Inflater, cut_text, key, pointer, request, set_encodings};
 
 /// ServerInit for two columns and one row, named "demo1".
 const SERVER_INIT: &str =
@@ -70,6 +70,18 @@ impl Dialogue {
         self.session.wrote(bytes.len());
     }
 
+    /// The viewer hears an update in ZRLE, the first of its stream, that inflates to exactly this.
+    #[track_caller]
+    fn hears_zrle(&mut self, inflated: &[u8]) {
+        self.session.update(&self.picture);
+        let output = self.session.output().to_vec();
+        let (head, data) = output.split_at(20);
+        assert_eq!(head[..16], hex("00 00 0001  0000 0000 0010 0010 00000010"));
+        assert_eq!(head[16..], u32::try_from(data.len()).unwrap().to_be_bytes());
+        assert_eq!(Inflater::default().inflate(data), inflated);
+        self.session.wrote(output.len());
+    }
+
     /// The viewer hears nothing.
     #[track_caller]
     fn hears_nothing(&mut self) {
@@ -107,6 +119,25 @@ fn hextile_update(black: &str, white: &str) -> Vec<u8> {
     bytes
 }
 
+/// The first update in CoRRE: one subrectangle on black.
+fn corre_update(black: &str, white: &str) -> Vec<u8> {
+    let mut bytes = hex("00 00 0001  0000 0000 0010 0010 00000004  00000001");
+    bytes.extend([hex(black), hex(white), hex("08 00 08 10")].concat());
+    bytes
+}
+
+/// The first update in Tight: two fills.
+fn tight_update(black: &str, white: &str) -> Vec<u8> {
+    let left = [hex("0000 0000 0010 0010 00000007  80"), hex(black)].concat();
+    let right = [hex("0008 0000 0008 0010 00000007  80"), hex(white)].concat();
+    [hex("00 00 0002"), left, right].concat()
+}
+
+/// What the first update in ZRLE inflates to: a packed palette of two.
+fn zrle_tile(black: &str, white: &str) -> Vec<u8> {
+    [hex("02"), hex(black), hex(white), hex("00ff").repeat(16)].concat()
+}
+
 #[test]
 fn xencenter_speaks_3_3_and_echoes_the_pixel_format() {
     let mut xencenter = Dialogue::begin();
@@ -120,7 +151,7 @@ fn xencenter_speaks_3_3_and_echoes_the_pixel_format() {
     xencenter.says(&set_encodings(&[4, 2, 1, 0, -239, -223, -254, -258]));
     xencenter.hears_nothing();
     xencenter.says(&request(false, [0, 0, 16, 16]));
-    xencenter.hears(&raw_update("00", "ff"));
+    xencenter.hears(&corre_update("00", "ff"));
 
     // It asks again after every message, whatever that was.
     xencenter.says(&request(true, [0, 0, 16, 16]));
@@ -153,14 +184,13 @@ fn xencenter_speaks_3_3_and_echoes_the_pixel_format() {
 
     // One request was left over, however many were made.
     xencenter.picture.put(0, 1, Look::default());
-    let change = [hex("00 00 0001  0008 0000 0008 0010 00000000"), vec![0; 128]].concat();
-    xencenter.hears(&change);
+    xencenter.hears(&hex("00 00 0001  0008 0000 0008 0010 00000004  00000000 00"));
     xencenter.picture.put(0, 0, Look { glyph: 1, ink: WHITE, paper: WHITE });
     xencenter.hears_nothing();
 }
 
 #[test]
-fn tigervnc_speaks_3_8_and_gets_hextile() {
+fn tigervnc_speaks_3_8_and_gets_tight() {
     // Recorded from its viewer, version 1.12.
     let mut tigervnc = Dialogue::begin();
     tigervnc.shake_hands_3_8(b"RFB 003.008\n", 0);
@@ -190,7 +220,7 @@ fn tigervnc_speaks_3_8_and_gets_hextile() {
         -24,
     ]));
     tigervnc.says(&request(false, [0, 0, 16, 16]));
-    tigervnc.hears(&hextile_update("00000000", "ffffff00"));
+    tigervnc.hears(&tight_update("000000", "ffffff"));
 }
 
 #[test]
@@ -230,7 +260,7 @@ fn novnc_speaks_3_8_and_has_red_in_the_lowest_byte() {
         -239,
     ]));
     novnc.says(&request(false, [0, 0, 16, 16]));
-    novnc.hears(&hextile_update("00000000", "ff800000"));
+    novnc.hears(&tight_update("000000", "ff8000"));
 }
 
 #[test]
@@ -262,7 +292,7 @@ fn gtk_vnc_speaks_3_8_and_echoes_the_pixel_format() {
         0,
     ]));
     gtk_vnc.says(&request(false, [0, 0, 16, 16]));
-    gtk_vnc.hears(&hextile_update("00", "ff"));
+    gtk_vnc.hears(&tight_update("00", "ff"));
 }
 
 #[test]
@@ -275,7 +305,7 @@ fn libvncclient_speaks_3_8_with_encodings_that_nobody_knows() {
         -0x1_ffff,
     ]));
     libvncclient.says(&request(false, [0, 0, 16, 16]));
-    libvncclient.hears(&hextile_update("00000000", "ffffff00"));
+    libvncclient.hears(&tight_update("000000", "ffffff"));
 }
 
 #[test]
@@ -285,7 +315,7 @@ fn realvnc_calls_itself_5_0_and_speaks_3_8() {
     realvnc.says(&hex("00 000000  10 10 01 01 001f 003f 001f 0b 05 00 000000"));
     realvnc.says(&set_encodings(&[16, 15, 5, 0, 1, -239, -223]));
     realvnc.says(&request(false, [0, 0, 16, 16]));
-    realvnc.hears(&hextile_update("0000", "ffff"));
+    realvnc.hears_zrle(&zrle_tile("0000", "ffff"));
 }
 
 #[test]
@@ -295,7 +325,7 @@ fn macos_calls_itself_3_889_and_speaks_3_8() {
     macos.says(&hex("00 000000  20 20 01 01 00ff 00ff 00ff 10 08 00 000000"));
     macos.says(&set_encodings(&[1100, 1000, 16, 6, 0, -239, -223, 1105]));
     macos.says(&request(false, [0, 0, 16, 16]));
-    macos.hears(&raw_update("00000000", "00ffffff"));
+    macos.hears_zrle(&zrle_tile("00000000", "00ffffff"));
 }
 
 #[test]
@@ -351,7 +381,8 @@ fn a_request_that_is_not_incremental_is_answered_although_nothing_changed() {
 
 #[test]
 fn the_viewers_own_order_chooses_the_encoding() {
-    for (encodings, raw) in [(&[0, 5][..], true), (&[5, 0], false), (&[5], false), (&[], true)] {
+    // Tight needs LastRect.
+    for (encodings, raw) in [(&[0, 5][..], true), (&[7, 5, 0], false), (&[5], false), (&[], true)] {
         let mut viewer = Dialogue::begin();
         viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
         viewer.says(&hex(SET_XRGB));
