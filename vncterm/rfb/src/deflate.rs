@@ -6,7 +6,7 @@
 //! not here.
 //!
 //! The stream has no end and so no checksum. After each flush all that was put in can be
-//! inflated, and the output stands at a byte's boundary.
+//! inflated; some bits that only say that a block ends may come with the next.
 
 mod bits;
 mod block;
@@ -103,14 +103,14 @@ impl Deflate {
             output.bytes(&HEADER);
             self.begun = true;
         }
-        let mut at = self.flushed;
+        let (mut at, mut end_bits) = (self.flushed, 0);
         while at < self.bytes.len() {
             let start = at;
             at = self.tokenize(at);
             let stored = self.bytes.get(start..at).unwrap_or_default();
-            block::write(&self.tokens, stored, &mut self.bits, output);
+            end_bits = block::write(&self.tokens, stored, &mut self.bits, output);
         }
-        block::end_piece(&mut self.bits, output);
+        block::end_piece(end_bits, &mut self.bits, output);
         self.forget();
     }
 

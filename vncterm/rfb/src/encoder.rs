@@ -18,6 +18,7 @@ use crate::offer::PictureEncoding;
 use crate::output::Output;
 use crate::picture::{Bitmap, CELL_HEIGHT, CELL_WIDTH, Size};
 use crate::pixel::Pixel;
+use crate::shown::GAP_MIN;
 
 /// The longest strip of one cell in any encoding: 128 pixels of 32 bits, and for Hextile at most
 /// a byte for each tile.
@@ -30,6 +31,18 @@ const PIECE_BYTES_MAX: usize = 160 * 1024;
 /// The longest strip or piece of a picture.
 pub(crate) fn part_max(size: Size) -> usize {
     (usize::from(size.columns()) * CELL_BYTES_MAX).max(PIECE_BYTES_MAX)
+}
+
+/// How many unchanged cells between two changes cost no more than a rectangle's head.
+pub(crate) fn gap(encoding: PictureEncoding) -> usize {
+    match encoding {
+        PictureEncoding::Raw
+        | PictureEncoding::Rre
+        | PictureEncoding::CoRre
+        | PictureEncoding::Hextile => GAP_MIN,
+        // A head is 20 bytes and more, a cell of text three or four.
+        PictureEncoding::Zrle | PictureEncoding::Tight => 8,
+    }
 }
 
 /// A cell ready to be encoded.

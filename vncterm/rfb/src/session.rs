@@ -10,7 +10,7 @@ use core::mem::take;
 
 use crate::area::Area;
 use crate::colour_map;
-use crate::encoder::Encoders;
+use crate::encoder::{self, Encoders};
 use crate::fault::Fault;
 use crate::handshake::Handshake;
 use crate::message::{Message, Reader};
@@ -316,8 +316,8 @@ impl Session {
         // Rows are copied over the whole width, so only for who asked for that.
         let may_copy = self.offer.copy_rect && area == Area::whole(self.shown.size());
         let scroll = if may_copy { self.shown.scroll(picture) } else { None };
-        let changes = self.shown.changes(picture, area);
         let manner = Manner { encoding: self.offer.encoding(), format: self.format };
+        let changes = self.shown.changes(picture, area, encoder::gap(manner.encoding));
         self.underway = Update::begin(scroll, changes, manner, &mut self.output);
         if self.underway.is_some() {
             self.requested = None;

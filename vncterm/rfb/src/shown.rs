@@ -8,9 +8,10 @@ use core::ops::Range;
 use crate::area::Area;
 use crate::picture::{COLUMNS_MAX, Look, Picture, ROWS_MAX, Rgb, Size};
 
-/// Changes of a row that are this many unchanged cells apart or nearer go in one rectangle: a
-/// rectangle of its own costs about as much as sending one cell again.
-const GAP_MAX: usize = 1;
+/// Changes of a row that are this many unchanged cells apart or nearer go in one rectangle at least:
+/// a rectangle of its own costs as much as sending one cell again in any encoding, and much more
+/// in some.
+pub(crate) const GAP_MIN: usize = 1;
 
 /// What is shown outside the picture.
 const OUTSIDE: Look = {
@@ -21,7 +22,7 @@ const OUTSIDE: Look = {
 /// The rectangles of one update are counted in 16 bits. Even if every row has as many changes as
 /// gaps between them allow, they can be.
 const _: () = {
-    let changes_a_row = (COLUMNS_MAX as usize).div_ceil(2 + GAP_MAX);
+    let changes_a_row = (COLUMNS_MAX as usize).div_ceil(2 + GAP_MIN);
     assert!(changes_a_row * ROWS_MAX as usize <= u16::MAX as usize);
 };
 
@@ -110,6 +111,7 @@ impl Shown {
             }
         }
         let (by, run, _) = best;
+        let run = self.stretched(run, by, picture);
         let source = run.start.wrapping_add(by)..run.end.wrapping_add(by);
         let differing = |row: usize| {
             let (Some(old), Some(new)) = (self.rows.get(row), self.rows.get(row.wrapping_add(by)))
@@ -131,6 +133,29 @@ impl Shown {
         let number = |row: usize| u16::try_from(row).ok();
         let to = Area { row: number(run.start)?, rows: number(run.len())?, ..whole };
         Some(Scroll { to, from_row: number(source.start)? })
+    }
+
+    /// A run with the rows at its ends that have come but for a few cells, such as the cursor's.
+    fn stretched(&self, mut run: Range<usize>, by: usize, picture: &impl Picture) -> Range<usize> {
+        let alike = |shown: usize, row: usize| {
+            let cells = self.rows.get(shown).map_or(&[][..], |shown| &shown.cells);
+            let Ok(row) = u16::try_from(row) else { return 0 };
+            let same = |(cell, column): (&Cell, u16)| {
+                cell.known && cell.look == look(picture, self.picture_size, row, column)
+            };
+            cells.iter().zip(0..).filter(|pair| same(*pair)).count()
+        };
+        let gains = |row: usize| {
+            let from = row.wrapping_add(by);
+            from < self.rows.len() && row < self.rows.len() && alike(from, row) > alike(row, row)
+        };
+        while !run.is_empty() && gains(run.end) {
+            run.end += 1;
+        }
+        while !run.is_empty() && run.start.checked_sub(1).is_some_and(gains) {
+            run.start -= 1;
+        }
+        run
     }
 
     /// The run with the most rows that have come from so far below, in which no row would be spoilt
@@ -163,8 +188,8 @@ impl Shown {
     }
 
     /// Finds what has to be sent for an area to be shown as the picture is now: areas in the
-    /// order of their first rows, none meeting another.
-    pub(crate) fn changes(&mut self, picture: &impl Picture, area: Area) -> Vec<Area> {
+    /// order of their first rows, none meeting another. Changes at most `gap` cells apart are one.
+    pub(crate) fn changes(&mut self, picture: &impl Picture, area: Area, gap: usize) -> Vec<Area> {
         if self.picture_size != picture.size() {
             self.picture_size = picture.size();
             self.forget_stamps();
@@ -187,7 +212,7 @@ impl Shown {
             let changed = cells.iter().zip(area.column..).map(|(cell, column)| {
                 !cell.known || cell.look != look(picture, self.picture_size, row, column)
             });
-            spans(changed, |span| {
+            spans(changed, gap, |span| {
                 let column = u16::try_from(first + span.start).unwrap_or(u16::MAX);
                 let columns = u16::try_from(span.len()).unwrap_or(u16::MAX);
                 if let Some(at) = take_equal(&mut above, &changes, column, columns)
@@ -251,11 +276,11 @@ fn columns(area: Area) -> Range<usize> {
 }
 
 /// Finds the spans of changes, near ones joined.
-fn spans(changed: impl Iterator<Item = bool>, mut found: impl FnMut(Range<usize>)) {
+fn spans(changed: impl Iterator<Item = bool>, gap: usize, mut found: impl FnMut(Range<usize>)) {
     let mut span: Option<Range<usize>> = None;
     for (at, _) in changed.enumerate().filter(|(_, changed)| *changed) {
         match &mut span {
-            Some(span) if at - span.end <= GAP_MAX => span.end = at + 1,
+            Some(span) if at - span.end <= gap => span.end = at + 1,
             _ => {
                 if let Some(done) = span.replace(at..at + 1) {
                     found(done);
@@ -328,7 +353,7 @@ mod tests {
 
     /// Finds and takes the changes; gives each as column, row, columns, rows.
     fn settle(shown: &mut Shown, page: &Page) -> Vec<[u16; 4]> {
-        let changes = shown.changes(page, Area::whole(shown.size()));
+        let changes = shown.changes(page, Area::whole(shown.size()), GAP_MIN);
         for change in &changes {
             for row in change.row..change.row_end() {
                 shown.take_row(page, row, *change).for_each(drop);
@@ -374,7 +399,7 @@ mod tests {
         settle(&mut shown, &page);
         page.write(0, "xbcdef");
         let found = page.rows.clone();
-        let changes = shown.changes(&page, Area::whole(page.size()));
+        let changes = shown.changes(&page, Area::whole(page.size()), GAP_MIN);
         page.write(0, "ybcdef");
         for change in changes {
             shown.take_row(&page, 0, change).for_each(drop);
@@ -390,6 +415,59 @@ mod tests {
         settle(&mut shown, &page);
         page.rows[0].1.truncate(2);
         assert_eq!(settle(&mut shown, &page), [[2, 0, 1, 1]]);
+    }
+
+    /// The scroll that is found, as first row, rows, and the row they come from; and what is left to
+    /// be sent.
+    fn scrolled(shown: &mut Shown, page: &Page) -> (Option<[u16; 3]>, Vec<[u16; 4]>) {
+        let scroll = shown.scroll(page).map(|s| [s.to.row, s.to.rows, s.from_row]);
+        (scroll, settle(shown, page))
+    }
+
+    #[test]
+    fn rows_that_moved_are_copied_however_far() {
+        let mut page = Page::new(&["aaaa", "bbbb", "cccc", "dddd", "eeee"]);
+        for (row, stamp) in page.rows.iter_mut().zip(1..) {
+            row.0 = stamp;
+        }
+        let mut shown = Shown::new(page.size());
+        settle(&mut shown, &page);
+        page.rows.rotate_left(2);
+        page.rows[3] = (11, b"ffff".to_vec());
+        page.rows[4] = (12, b"gggg".to_vec());
+        assert_eq!(scrolled(&mut shown, &page), (Some([0, 3, 2]), vec![[0, 3, 4, 2]]));
+        // Down within margins: the first row and the last stay.
+        page.rows[1..4].rotate_right(1);
+        page.rows[1] = (13, b"hhhh".to_vec());
+        assert_eq!(scrolled(&mut shown, &page), (Some([2, 2, 1]), vec![[0, 1, 4, 1]]));
+    }
+
+    #[test]
+    fn a_row_that_came_but_for_a_cell_is_copied_with_the_others() {
+        let mut page = Page::new(&["aaaa", "bbbb", "cccc", "ddd_"]);
+        for (row, stamp) in page.rows.iter_mut().zip(1..) {
+            row.0 = stamp;
+        }
+        let mut shown = Shown::new(page.size());
+        settle(&mut shown, &page);
+        page.rows.rotate_left(1);
+        page.rows[2] = (11, b"ddd ".to_vec());
+        page.rows[3] = (12, b"_   ".to_vec());
+        let left = vec![[3, 2, 1, 1], [0, 3, 4, 1]];
+        assert_eq!(scrolled(&mut shown, &page), (Some([0, 3, 1]), left));
+    }
+
+    #[test]
+    fn rows_that_look_the_same_anyway_are_not_copied() {
+        let mut page = Page::new(&["yyyy", "yyyy", "yyyy"]);
+        for (row, stamp) in page.rows.iter_mut().zip(1..) {
+            row.0 = stamp;
+        }
+        let mut shown = Shown::new(page.size());
+        settle(&mut shown, &page);
+        page.rows.rotate_left(1);
+        page.rows[2].0 = 11;
+        assert_eq!(scrolled(&mut shown, &page), (None, vec![]));
     }
 
     #[test]

@@ -24,11 +24,17 @@ impl Bits {
 
     /// Puts out all bits, with zeros up to a whole byte.
     pub(super) fn align(&mut self, output: &mut Output) {
-        while self.count > 0 {
+        self.count = self.count.next_multiple_of(8);
+        self.put_whole_bytes(output);
+    }
+
+    /// Puts out what has whole bytes, and holds less than one back.
+    pub(super) fn put_whole_bytes(&mut self, output: &mut Output) {
+        while self.count >= 8 {
             let [byte, ..] = self.held.to_le_bytes();
             output.u8(byte);
             self.held >>= 8;
-            self.count = self.count.saturating_sub(8);
+            self.count -= 8;
         }
     }
 }

@@ -230,8 +230,8 @@ impl OwnCodes {
     }
 }
 
-/// Writes a block of tokens that stand for `bytes`.
-pub(super) fn write(tokens: &[Token], bytes: &[u8], bits: &mut Bits, output: &mut Output) {
+/// Writes a block of tokens that stand for `bytes`; gives how many bits end it.
+pub(super) fn write(tokens: &[Token], bytes: &[u8], bits: &mut Bits, output: &mut Output) -> u8 {
     let counts = Counts::of(tokens);
     let fixed = |codes: &'static [Code]| codes.iter().map(|code| code.length);
     let fixed_bits = counts.bits(fixed(&FIXED_LITERALS), fixed(&FIXED_DISTANCES));
@@ -247,22 +247,33 @@ pub(super) fn write(tokens: &[Token], bytes: &[u8], bits: &mut Bits, output: &mu
     match (own, stored_length) {
         (_, Some(length)) if stored_bits < fixed_bits.min(own_bits) => {
             store(length, bytes, bits, output);
+            0
         }
         (Some(own), _) if own_bits < fixed_bits => {
             own.write_head(bits, output);
             let codes = (huffman::codes(&own.literals), huffman::codes(&own.distances));
             write_tokens(tokens, &codes.0, &codes.1, bits, output);
+            own.literals[END]
         }
         _ => {
             bits.put(FIXED, HEAD_BITS, output);
             write_tokens(tokens, &FIXED_LITERALS, &FIXED_DISTANCES, bits, output);
+            FIXED_LITERALS[END].length
         }
     }
 }
 
-/// Ends a piece: an empty stored block takes everything before it to a byte's boundary.
-pub(super) fn end_piece(bits: &mut Bits, output: &mut Output) {
-    store(0, &[], bits, output);
+/// Ends a piece whose last block so many bits end: all before them goes out, at most seven bits are
+/// held back.
+///
+/// That is what zlib calls a partial flush: three bytes less for each piece than an empty stored
+/// block, and everything up to it can be inflated all the same.
+pub(super) fn end_piece(end_bits: u8, bits: &mut Bits, output: &mut Output) {
+    if end_bits < 7 {
+        bits.put(FIXED, HEAD_BITS, output);
+        put(FIXED_LITERALS[END], bits, output);
+    }
+    bits.put_whole_bytes(output);
 }
 
 fn store(length: u16, bytes: &[u8], bits: &mut Bits, output: &mut Output) {
