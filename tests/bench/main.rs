@@ -17,12 +17,15 @@ const ROUNDS: usize = 5;
 /// What went wrong, as one line.
 type Failure = Box<dyn std::error::Error>;
 
+/// Takes figures and prints them.
+type Table = fn() -> Result<(), Failure>;
+
 fn main() -> Result<(), Failure> {
     if !nix::unistd::geteuid().is_root() {
         return Err("the bench needs root: a converter starts as root and gives it up".into());
     }
     println!("converter: {}", converter::program()?.display());
-    let tables: [(&str, fn() -> Result<(), Failure>); 5] = [
+    let tables: [(&str, Table); 5] = [
         ("absorb", absorb::table),
         ("latency", latency::table),
         ("wire", wire::table),

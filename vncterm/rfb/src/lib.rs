@@ -33,6 +33,7 @@ mod fault;
 mod handshake;
 mod intake;
 mod message;
+mod notice;
 mod numbers;
 mod offer;
 mod output;

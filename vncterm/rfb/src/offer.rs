@@ -49,6 +49,14 @@ pub(crate) struct Offer {
     pub(crate) last_rect: bool,
     /// The viewer follows a change of the picture's size.
     pub(crate) desktop_size: bool,
+    /// The viewer follows it, and may ask for one.
+    pub(crate) extended_desktop_size: bool,
+    /// The viewer shows a pointer of the shape that it is sent.
+    pub(crate) cursor: bool,
+    /// The viewer answers fences, and may send them.
+    pub(crate) fence: bool,
+    /// The viewer may ask for updates without end.
+    pub(crate) continuous_updates: bool,
     /// The viewer may send QEMU's extended key events.
     pub(crate) extended_key: bool,
 }
@@ -66,6 +74,10 @@ impl Offer {
             Some(Encoding::Zrle) => self.prefer(PictureEncoding::Zrle),
             Some(Encoding::LastRect) => self.last_rect = true,
             Some(Encoding::DesktopSize) => self.desktop_size = true,
+            Some(Encoding::ExtendedDesktopSize) => self.extended_desktop_size = true,
+            Some(Encoding::Cursor) => self.cursor = true,
+            Some(Encoding::Fence) => self.fence = true,
+            Some(Encoding::ContinuousUpdates) => self.continuous_updates = true,
             Some(Encoding::ExtendedKeyEvent) => self.extended_key = true,
             None => {}
         }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use crate::area::Area;
 use crate::encoder::{self, Cell, Encoders, Limits, Piece};
+use crate::notice::{self, Notice};
 use crate::numbers::{Encoding, ServerMessage};
 use crate::offer::PictureEncoding;
 use crate::output::Output;
@@ -22,7 +23,7 @@ const PART_MIN: usize = 64 * 1024;
 
 /// Most bytes that an update puts into the output at a time.
 pub(crate) fn part_max(size: Size) -> usize {
-    HEADER_BYTES + PART_MIN + 3 * RECTANGLE_BYTES + encoder::part_max(size)
+    HEADER_BYTES + notice::BYTES_MAX + PART_MIN + 3 * RECTANGLE_BYTES + encoder::part_max(size)
 }
 
 /// The update's own head.
@@ -64,8 +65,9 @@ enum Count {
 }
 
 impl Update {
-    /// Begins an update of a scroll and areas, if there are any.
+    /// Begins an update of notices, a scroll and areas, if there are any.
     pub(crate) fn begin(
+        notices: &[Notice],
         scroll: Option<Scroll>,
         mut areas: Vec<Area>,
         manner: Manner,
@@ -74,16 +76,17 @@ impl Update {
         let limits = Limits::of(manner.encoding);
         let pieces = |area: &Area| limits.map_or(1, |limits| limits.count(*area));
         let pieces: usize = areas.iter().map(pieces).sum();
-        if pieces == 0 && scroll.is_none() {
+        let before = notices.len() + usize::from(scroll.is_some());
+        if pieces + before == 0 {
             return None;
         }
-        let before = usize::from(scroll.is_some());
         let is_told = pieces == 0 || manner.encoding != PictureEncoding::Tight;
         // Of rectangles that are counted now there are never too many: `shown.rs` says why.
         let told = u16::try_from(pieces + before).unwrap_or(UNCOUNTED);
         head(if is_told { told } else { UNCOUNTED }, output);
         let place = output.place() - size_of::<u16>();
         let count = if is_told { Count::Told } else { Count::Counted { place, count: before } };
+        notices.iter().for_each(|notice| notice.write(manner.format, output));
         if let Some(scroll) = scroll {
             encoder::rectangle(scroll.to, Encoding::CopyRect, output);
             output.u16(0);
@@ -189,10 +192,10 @@ impl Inks {
     }
 }
 
-/// Sends the picture's new size: an update of its own (RFC 6143, 7.8.2).
-pub(crate) fn desktop_size(size: Size, output: &mut Output) {
+/// Sends one notice: an update of its own.
+pub(crate) fn notice(notice: Notice, format: PixelFormat, output: &mut Output) {
     head(1, output);
-    encoder::rectangle(Area::whole(size), Encoding::DesktopSize, output);
+    notice.write(format, output);
 }
 
 fn head(count: u16, output: &mut Output) {

@@ -12,13 +12,46 @@ pub(super) struct Subrect {
     pub(super) height: u8,
 }
 
+/// The most rectangles that a mask is cut into: every second pixel by itself.
+const SUBRECTS_MAX: usize = 128;
+
 /// Cuts a mask into rectangles, whichever way gives fewer: as wide as can be, or as high.
-pub(super) fn subrects(mask: Mask, mut found: impl FnMut(Subrect)) {
-    let (mut wide, mut high) = (0, 0);
-    cut(mask, widest, |_| wide += 1);
-    cut(mask, highest, |_| high += 1);
-    cut(mask, if high < wide { highest } else { widest }, &mut found);
+pub(super) fn subrects(mask: Mask, found: impl FnMut(Subrect)) {
+    if mask == [0; 16] {
+        return;
+    }
+    let mut ways = [const { Cut { rects: [NONE; SUBRECTS_MAX], count: 0 } }; 2];
+    for (way, shape) in ways.iter_mut().zip([widest as Shape, highest]) {
+        cut(mask, shape, |rect| way.add(rect));
+    }
+    let fewest = ways.iter().min_by_key(|way| way.count);
+    fewest
+        .and_then(|way| way.rects.get(..way.count))
+        .unwrap_or_default()
+        .iter()
+        .copied()
+        .for_each(found);
 }
+
+/// Rectangles that a mask is cut into.
+struct Cut {
+    rects: [Subrect; SUBRECTS_MAX],
+    count: usize,
+}
+
+const NONE: Subrect = Subrect { x: 0, y: 0, width: 0, height: 0 };
+
+impl Cut {
+    fn add(&mut self, rect: Subrect) {
+        if let Some(place) = self.rects.get_mut(self.count) {
+            *place = rect;
+            self.count += 1;
+        }
+    }
+}
+
+/// How far a rectangle reaches from a pixel of the first row: width and height.
+type Shape = fn(&[u16], x: u32) -> (u32, usize);
 
 /// Takes rectangles off the first pixel that is left, until none is.
 fn cut(mut mask: Mask, shape: fn(&[u16], x: u32) -> (u32, usize), mut found: impl FnMut(Subrect)) {

@@ -88,7 +88,7 @@ fn formats() -> Vec<Format> {
     formats
 }
 
-const ENCODINGS: [&[i32]; 12] = [
+const ENCODINGS: [&[i32]; 13] = [
     &[0],
     &[5, 0],
     &[5, 0, -223],
@@ -101,6 +101,7 @@ const ENCODINGS: [&[i32]; 12] = [
     &[1, 7, 16, 5, -224, -223],
     &[7, -224],
     &[7, 1, 5],
+    &[16, 1, -308, -239, -258, -224],
 ];
 
 /// A session, its picture and its viewer.

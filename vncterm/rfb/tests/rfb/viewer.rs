@@ -122,6 +122,9 @@ pub(crate) enum Notice {
     /// An update of so many rectangles.
     Update(u16),
     Resized,
+    EndOfContinuousUpdates,
+    /// Flags and payload.
+    Fence(u32, Vec<u8>),
 }
 
 /// A viewer after ServerInit.
@@ -291,6 +294,14 @@ impl Viewer {
                 let text = cursor.take(length)?.to_vec();
                 self.notices.push(Notice::CutText(text));
             }
+            150 => self.notices.push(Notice::EndOfContinuousUpdates),
+            248 => {
+                cursor.take(3)?;
+                let flags = cursor.u32()?;
+                let length = usize::from(cursor.u8()?);
+                let payload = cursor.take(length)?.to_vec();
+                self.notices.push(Notice::Fence(flags, payload));
+            }
             other => panic!("message type {other}"),
         }
         Some(())
@@ -336,15 +347,37 @@ impl Viewer {
             5 => self.hextile(cursor, place)?,
             7 => self.tight(cursor, place)?,
             16 => self.zrle(cursor, place)?,
-            -223 => {
-                (self.width, self.height) = (width, height);
-                self.pixels = vec![GARBAGE; width * height];
-                self.notices.push(Notice::Resized);
+            -223 => self.resize(width, height),
+            -239 => {
+                assert!(x < width && y < height, "a hot spot off the pointer");
+                let format = self.format.clone();
+                for _ in 0..width * height {
+                    cursor.pixel(&format)?;
+                }
+                cursor.take(width.div_ceil(8) * height)?;
+            }
+            -258 => assert_eq!(place, [0; 4]),
+            -308 => {
+                assert!(x <= 1 && y <= 3, "a reason and a status");
+                assert_eq!(cursor.take(4)?, [1, 0, 0, 0], "one screen");
+                cursor.u32()?;
+                let screen = [cursor.u16()?, cursor.u16()?, cursor.u16()?, cursor.u16()?];
+                assert_eq!(screen.map(usize::from), [0, 0, width, height]);
+                cursor.u32()?;
+                if (width, height) != (self.width, self.height) {
+                    self.resize(width, height);
+                }
             }
             -224 => return Some(true),
             other => panic!("encoding {other}"),
         }
         Some(false)
+    }
+
+    fn resize(&mut self, width: usize, height: usize) {
+        (self.width, self.height) = (width, height);
+        self.pixels = vec![GARBAGE; width * height];
+        self.notices.push(Notice::Resized);
     }
 
     fn copy(&mut self, cursor: &mut Cursor<'_>, [x, y, width, height]: [usize; 4]) -> Option<()> {
@@ -476,4 +509,24 @@ pub(crate) fn key(down: bool, keysym: u32) -> Vec<u8> {
 /// The PointerEvent message.
 pub(crate) fn pointer(buttons: u8, x: u16, y: u16) -> Vec<u8> {
     [&[5, buttons][..], &x.to_be_bytes(), &y.to_be_bytes()].concat()
+}
+
+/// The EnableContinuousUpdates message; the area is x, y, width, height in pixels.
+pub(crate) fn continuous_updates(enable: bool, area: [u16; 4]) -> Vec<u8> {
+    let mut bytes = vec![150, enable.into()];
+    bytes.extend(area.iter().flat_map(|number| number.to_be_bytes()));
+    bytes
+}
+
+/// The client's Fence message.
+pub(crate) fn fence(flags: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[248, 0, 0, 0][..], &flags.to_be_bytes(), &[length], payload].concat()
+}
+
+/// The SetDesktopSize message with so many screens.
+pub(crate) fn set_desktop_size(width: u16, height: u16, screens: u8) -> Vec<u8> {
+    let [width, height] = [width, height].map(u16::to_be_bytes);
+    let screens_bytes = vec![0; 16 * usize::from(screens)];
+    [&[251, 0][..], &width, &height, &[screens, 0], &screens_bytes].concat()
 }
