@@ -18,7 +18,7 @@ use crate::offer::PictureEncoding;
 use crate::output::Output;
 use crate::picture::{Bitmap, CELL_HEIGHT, CELL_WIDTH, Size};
 use crate::pixel::Pixel;
-use crate::shown::GAP_MIN;
+use crate::shown::{GAP_MIN, Joining};
 
 /// The longest strip of one cell in any encoding: 128 pixels of 32 bits, and for Hextile at most
 /// a byte for each tile.
@@ -33,15 +33,16 @@ pub(crate) fn part_max(size: Size) -> usize {
     (usize::from(size.columns()) * CELL_BYTES_MAX).max(PIECE_BYTES_MAX)
 }
 
-/// How many unchanged cells between two changes cost no more than a rectangle's head.
-pub(crate) fn gap(encoding: PictureEncoding) -> usize {
+/// How changes of a row become rectangles that cost little.
+pub(crate) fn joining(encoding: PictureEncoding) -> Joining {
     match encoding {
         PictureEncoding::Raw
         | PictureEncoding::Rre
         | PictureEncoding::CoRre
-        | PictureEncoding::Hextile => GAP_MIN,
+        | PictureEncoding::Hextile => Joining { gap: GAP_MIN, align: 1 },
         // A head is 20 bytes and more, a cell of text three or four.
-        PictureEncoding::Zrle | PictureEncoding::Tight => 8,
+        PictureEncoding::Tight => Joining { gap: 8, align: 1 },
+        PictureEncoding::Zrle => Joining { gap: 8, align: zrle::TILE_COLUMNS },
     }
 }
 

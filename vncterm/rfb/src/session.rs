@@ -465,7 +465,7 @@ impl Session {
         let may_copy = self.offer.copy_rect && area == Area::whole(self.shown.size());
         let scroll = if may_copy { self.shown.scroll(picture) } else { None };
         let manner = Manner { encoding: self.offer.encoding(), format: self.format };
-        let changes = self.shown.changes(picture, area, encoder::gap(manner.encoding));
+        let changes = self.shown.changes(picture, area, encoder::joining(manner.encoding));
         let size_notice = self.size_notice(size);
         let owed = take(&mut self.owed.notices);
         let notices = [

@@ -13,6 +13,16 @@ use crate::picture::{COLUMNS_MAX, Look, Picture, ROWS_MAX, Rgb, Size};
 /// in some.
 pub(crate) const GAP_MIN: usize = 1;
 
+/// How changes of a row become rectangles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Joining {
+    /// Changes at most so many unchanged cells apart are one.
+    pub(crate) gap: usize,
+    /// A longer change begins at a multiple of so many columns, at most one more than the gap: what
+    /// an encoder cuts into tiles finds them as it knows them.
+    pub(crate) align: usize,
+}
+
 /// What is shown outside the picture.
 const OUTSIDE: Look = {
     let black = Rgb { red: 0, green: 0, blue: 0 };
@@ -188,8 +198,13 @@ impl Shown {
     }
 
     /// Finds what has to be sent for an area to be shown as the picture is now: areas in the
-    /// order of their first rows, none meeting another. Changes at most `gap` cells apart are one.
-    pub(crate) fn changes(&mut self, picture: &impl Picture, area: Area, gap: usize) -> Vec<Area> {
+    /// order of their first rows, none meeting another.
+    pub(crate) fn changes(
+        &mut self,
+        picture: &impl Picture,
+        area: Area,
+        joining: Joining,
+    ) -> Vec<Area> {
         if self.picture_size != picture.size() {
             self.picture_size = picture.size();
             self.forget_stamps();
@@ -212,7 +227,13 @@ impl Shown {
             let changed = cells.iter().zip(area.column..).map(|(cell, column)| {
                 !cell.known || cell.look != look(picture, self.picture_size, row, column)
             });
-            spans(changed, gap, |span| {
+            spans(changed, joining.gap, |span| {
+                let before = if span.len() > joining.align {
+                    (first + span.start) % joining.align
+                } else {
+                    0
+                };
+                let span = span.start.saturating_sub(before)..span.end;
                 let column = u16::try_from(first + span.start).unwrap_or(u16::MAX);
                 let columns = u16::try_from(span.len()).unwrap_or(u16::MAX);
                 if let Some(at) = take_equal(&mut above, &changes, column, columns)
@@ -312,6 +333,8 @@ mod tests {
     use crate::picture::Bitmap;
     use core::cell::Cell as Counter;
 
+    const JOINING: Joining = Joining { gap: GAP_MIN, align: 1 };
+
     /// A picture of letters; the row's number of edits is its stamp.
     struct Page {
         rows: Vec<(u64, Vec<u8>)>,
@@ -353,7 +376,7 @@ mod tests {
 
     /// Finds and takes the changes; gives each as column, row, columns, rows.
     fn settle(shown: &mut Shown, page: &Page) -> Vec<[u16; 4]> {
-        let changes = shown.changes(page, Area::whole(shown.size()), GAP_MIN);
+        let changes = shown.changes(page, Area::whole(shown.size()), JOINING);
         for change in &changes {
             for row in change.row..change.row_end() {
                 shown.take_row(page, row, *change).for_each(drop);
@@ -384,6 +407,18 @@ mod tests {
     }
 
     #[test]
+    fn a_long_change_begins_where_a_tile_does() {
+        let mut page = Page::new(&["................................................"]);
+        let mut shown = Shown::new(page.size());
+        settle(&mut shown, &page);
+        page.write(0, ".............xx............xxxxxxxxx............");
+        let joining = Joining { gap: 8, align: 8 };
+        let changes = shown.changes(&page, Area::whole(page.size()), joining);
+        let columns: Vec<_> = changes.iter().map(|area| (area.column, area.columns)).collect();
+        assert_eq!(columns, [(13, 2), (24, 12)]);
+    }
+
+    #[test]
     fn a_forgotten_area_is_a_change_although_nothing_changed() {
         let page = Page::new(&["abc", "def", "ghi"]);
         let mut shown = Shown::new(page.size());
@@ -399,7 +434,7 @@ mod tests {
         settle(&mut shown, &page);
         page.write(0, "xbcdef");
         let found = page.rows.clone();
-        let changes = shown.changes(&page, Area::whole(page.size()), GAP_MIN);
+        let changes = shown.changes(&page, Area::whole(page.size()), JOINING);
         page.write(0, "ybcdef");
         for change in changes {
             shown.take_row(&page, 0, change).for_each(drop);

@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::pixel::Pixel;
 
 /// A tile's size in cells.
-const TILE_COLUMNS: usize = 8;
+pub(super) const TILE_COLUMNS: usize = 8;
 const TILE_ROWS: usize = 4;
 
 /// The colours that a tile can have.
