@@ -60,7 +60,7 @@ fn as_figure(bytes: u64) -> f64 {
 }
 
 /// What Linux and systemd print while they start, 80 columns wide where they can be.
-fn boot_text() -> String {
+pub(crate) fn boot_text() -> String {
     let kernel = (0..30).map(|line| format!("\r\n{}", boot_line(line)));
     let units = ["Journal Service", "Network Name Resolution", "User Login Management"];
     let systemd = (0..12).map(|line| {
