@@ -114,10 +114,14 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let size = Size::new(COLUMNS, ROWS).unwrap();
+        Self::of(COLUMNS, ROWS)
+    }
+
+    fn of(columns: u16, rows: u16) -> Self {
+        let size = Size::new(columns, rows).unwrap();
         let mut world = Self {
             session: Session::new("world", size, Limits::default()),
-            picture: Canvas::new(COLUMNS, ROWS),
+            picture: Canvas::new(columns, rows),
             viewer: Viewer::new(size),
             requests: 0,
         };
@@ -233,6 +237,64 @@ fn every_format_and_encoding_shows_the_picture_after_any_steps() {
             };
             runner.run(&steps, world).unwrap();
         }
+    }
+}
+
+/// A screen as wide as a guest's and wider than any encoder takes at once, drawn on by thousands of
+/// steps: text in few colours, lines of many, scrolls within margins, while the viewer asks and
+/// reads as it likes.
+#[test]
+fn thousands_of_steps_on_a_large_screen_are_shown_in_every_encoding() {
+    const STEPS: usize = 500;
+    let mut seed = 1_u32;
+    let mut random = |below: u32| {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) % below
+    };
+    let grey = Rgb { red: 0xb2, green: 0xb2, blue: 0xb2 };
+    let black = Rgb { red: 0, green: 0, blue: 0 };
+    for (at, encodings) in ENCODINGS.into_iter().enumerate() {
+        let (columns, rows) = if at % 2 == 0 { (80, 24) } else { (300, 20) };
+        let mut world = World::of(columns, rows);
+        let formats = formats();
+        world.set_format(formats[at % formats.len()].clone());
+        let message = world.viewer.set_encodings(encodings);
+        world.say(&message);
+        let mut small = |below: u16| u16::try_from(random(below.into())).unwrap();
+        for _ in 0..STEPS {
+            let (row, column) = (small(rows), small(columns));
+            match small(20) {
+                0..=8 => {
+                    let length = small(columns);
+                    for column in column..(column + length).min(columns) {
+                        let glyph = 3 + u32::from(small(40));
+                        world.picture.put(row, column, Look { glyph, ink: grey, paper: black });
+                    }
+                }
+                9 => {
+                    for column in 0..columns {
+                        let [red, green, blue] = [small(256), small(256), small(256)]
+                            .map(|value| u8::try_from(value).unwrap());
+                        let ink = Rgb { red, green, blue };
+                        let paper = if small(2) == 0 { black } else { Rgb { red: blue, ..ink } };
+                        world.picture.put(
+                            row,
+                            column,
+                            Look { glyph: small(60).into(), ink, paper },
+                        );
+                    }
+                }
+                10..=12 => world.picture.scroll(row, small(rows), small(2) == 0),
+                13 | 14 => world.ask_all(small(8) != 0),
+                15 => {
+                    let area = [8 * column, 16 * row, 8 * small(columns), 16 * small(rows)];
+                    world.ask(true, area);
+                }
+                16 | 17 => world.update(),
+                _ => world.read(usize::from(small(u16::MAX))),
+            }
+        }
+        world.settle();
     }
 }
 
