@@ -26,6 +26,7 @@
 extern crate alloc;
 
 mod area;
+mod clipboard;
 mod colour_map;
 mod deflate;
 mod encoder;

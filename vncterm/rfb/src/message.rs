@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 use core::mem::take;
 
+use crate::clipboard::{Clipboard, Provided};
 use crate::fault::Fault;
 use crate::intake::Intake;
 use crate::numbers::{ClientMessage, QemuMessage};
@@ -35,6 +36,7 @@ pub(crate) enum Message {
     },
     /// Latin-1, as much of it as is kept.
     CutText(Vec<u8>),
+    Clipboard(Clipboard),
     ExtendedKey {
         down: bool,
         keysym: u32,
@@ -53,6 +55,9 @@ pub(crate) enum Message {
     /// One that has no meaning here.
     Ignored,
 }
+
+/// The flags of an extended clipboard.
+const CLIPBOARD_FLAGS_BYTES: u32 = 4;
 
 /// The most that a fence carries.
 const FENCE_BYTES_MAX: usize = 64;
@@ -94,11 +99,37 @@ enum Next {
     Type,
     Body(ClientMessage),
     QemuBody(QemuMessage),
-    Encodings { left: u16, offer: Offer },
-    CutText { left: u32, kept: Vec<u8> },
-    Skipped { left: u32 },
-    FencePayload { left: u8, fence: Fence },
-    Screens { left: u32, size: Option<[u16; 2]> },
+    Encodings {
+        left: u16,
+        offer: Offer,
+    },
+    CutText {
+        left: u32,
+        kept: Vec<u8>,
+    },
+    /// An extended clipboard's flags and what comes behind.
+    ClipboardFlags {
+        left: u32,
+    },
+    Provided {
+        left: u32,
+        text: Provided,
+    },
+    Clipboard {
+        left: u32,
+        clipboard: Clipboard,
+    },
+    Skipped {
+        left: u32,
+    },
+    FencePayload {
+        left: u8,
+        fence: Fence,
+    },
+    Screens {
+        left: u32,
+        size: Option<[u16; 2]>,
+    },
 }
 
 /// What a part of a message leads to.
@@ -180,6 +211,29 @@ impl Reader {
                 pass(bytes, left)?;
                 Ok(Step::GoOn(Next::Screens { left: *left, size: *size }))
             }
+            &mut Next::ClipboardFlags { left } => {
+                let flags = u32::from_be_bytes(self.intake.take(bytes)?);
+                Ok(Step::GoOn(if Clipboard::provides(flags) {
+                    Next::Provided { left, text: Provided::new(self.cut_text_max) }
+                } else {
+                    Next::Clipboard { left, clipboard: Clipboard::of(flags) }
+                }))
+            }
+            Next::Provided { left: 0, text } => {
+                Ok(Step::End(Message::Clipboard(Clipboard::Provided(text.text()))))
+            }
+            Next::Provided { left, text } => {
+                text.take(pass(bytes, left)?);
+                return self.step(bytes);
+            }
+            Next::Clipboard { left: 0, clipboard } => {
+                let clipboard = core::mem::replace(clipboard, Clipboard::Other);
+                Ok(Step::End(Message::Clipboard(clipboard)))
+            }
+            Next::Clipboard { left, .. } => {
+                pass(bytes, left)?;
+                return self.step(bytes);
+            }
             Next::Skipped { left: 0 } => Ok(Step::End(Message::Ignored)),
             Next::Skipped { left } => {
                 pass(bytes, left)?;
@@ -221,10 +275,13 @@ impl Reader {
             ClientMessage::ClientCutText => {
                 let [_, _, _, a, b, c, d] = intake.take(bytes)?;
                 let length = i32::from_be_bytes([a, b, c, d]);
-                // A negative length is an extended clipboard's, which nobody asked for.
+                // A negative length is an extended clipboard's.
                 Step::GoOn(match u32::try_from(length) {
                     Ok(left) => Next::CutText { left, kept: Vec::new() },
-                    Err(_) => Next::Skipped { left: length.unsigned_abs() },
+                    Err(_) => match length.unsigned_abs().checked_sub(CLIPBOARD_FLAGS_BYTES) {
+                        Some(left) => Next::ClipboardFlags { left },
+                        None => Next::Skipped { left: length.unsigned_abs() },
+                    },
                 })
             }
             ClientMessage::EnableContinuousUpdates => {

@@ -107,6 +107,7 @@ numbered! {
         ExtendedDesktopSize = -308,
         Fence = -312,
         ContinuousUpdates = -313,
+        ExtendedClipboard = -1_063_131_698,
     }
 }
 
@@ -202,6 +203,7 @@ mod tests {
         assert_eq!(Encoding::ExtendedDesktopSize.number(), -308);
         assert_eq!(Encoding::Fence.number(), -312);
         assert_eq!(Encoding::ContinuousUpdates.number(), -313);
+        assert_eq!(Encoding::ExtendedClipboard.number().cast_unsigned(), 0xc0a1_e5ce);
         assert_eq!(ClientMessage::EnableContinuousUpdates.number(), 150);
         assert_eq!(ClientMessage::Fence.number(), 248);
         assert_eq!(ClientMessage::SetDesktopSize.number(), 251);

@@ -57,6 +57,8 @@ pub(crate) struct Offer {
     pub(crate) fence: bool,
     /// The viewer may ask for updates without end.
     pub(crate) continuous_updates: bool,
+    /// The viewer exchanges texts in UTF-8.
+    pub(crate) extended_clipboard: bool,
     /// The viewer may send QEMU's extended key events.
     pub(crate) extended_key: bool,
 }
@@ -78,6 +80,7 @@ impl Offer {
             Some(Encoding::Cursor) => self.cursor = true,
             Some(Encoding::Fence) => self.fence = true,
             Some(Encoding::ContinuousUpdates) => self.continuous_updates = true,
+            Some(Encoding::ExtendedClipboard) => self.extended_clipboard = true,
             Some(Encoding::ExtendedKeyEvent) => self.extended_key = true,
             None => {}
         }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::mem::take;
 
 use crate::area::Area;
+use crate::clipboard::{self, Clipboard};
 use crate::colour_map;
 use crate::encoder::{self, Encoders};
 use crate::fault::Fault;
@@ -32,6 +33,10 @@ const SELECTION_MAX: usize = 256 * 1024;
 /// The colour map as a message: head, then 256 colours of three 16-bit numbers.
 const COLOUR_MAP_BYTES: usize = 6 + 256 * 6;
 
+/// What an extended clipboard is said at once: three short messages, and a text of which each
+/// character may be a line's end, compressed.
+const CLIPBOARD_BYTES: usize = 4 * 16 + 3 * SELECTION_MAX;
+
 /// ServerInit without its name, and all that a handshake says before.
 const HANDSHAKE_BYTES: usize = 64 + FORMAT_BYTES;
 
@@ -52,7 +57,7 @@ const FENCES_MAX: u8 = 2;
 /// The most bytes that a session's output ever holds for a picture of a size.
 pub fn output_max(size: Size) -> usize {
     let fences = (ANSWERS_MAX + 2) * FENCE_BYTES;
-    let owed = 1 + COLOUR_MAP_BYTES + 8 + SELECTION_MAX + 1 + fences;
+    let owed = 1 + COLOUR_MAP_BYTES + 8 + SELECTION_MAX + 1 + fences + CLIPBOARD_BYTES;
     HANDSHAKE_BYTES + NAME_MAX + owed + update::part_max(size)
 }
 
@@ -125,6 +130,8 @@ pub struct Session {
     unanswered: u8,
     underway: Option<Update>,
     encoders: Encoders,
+    /// What was last selected, for a viewer that asks for it.
+    selection: String,
     owed: Owed,
 }
 
@@ -140,7 +147,23 @@ struct Owed {
     /// A first fence, which says that fences are understood.
     fence: bool,
     answers: Vec<Fence>,
+    clipboard: OwedClipboard,
     notices: OwedNotices,
+}
+
+/// What is said to a viewer with an extended clipboard.
+#[derive(Debug, Default)]
+struct OwedClipboard {
+    caps: bool,
+    request: bool,
+    notify: bool,
+    text: bool,
+}
+
+impl OwedClipboard {
+    fn any(&self) -> bool {
+        self.caps || self.request || self.notify || self.text
+    }
 }
 
 /// What is told in the next update.
@@ -162,6 +185,7 @@ impl Owed {
             || self.continuous_updates
             || self.fence
             || !self.answers.is_empty()
+            || self.clipboard.any()
     }
 }
 
@@ -185,6 +209,7 @@ impl Session {
             unanswered: 0,
             underway: None,
             encoders: Encoders::default(),
+            selection: String::new(),
             owed: Owed::default(),
         }
     }
@@ -260,11 +285,20 @@ impl Session {
     }
 
     /// Puts a text into the viewer's clipboard at the next [`Session::update`]; the last text
-    /// counts. Characters that Latin-1 lacks become `?`.
+    /// counts. A viewer without an extended clipboard gets `?` for characters that Latin-1 lacks;
+    /// one with it is told, and gets the text when it asks.
     pub fn cut_text(&mut self, text: &str) {
+        if !self.is_ready() {
+            return;
+        }
+        if self.offer.extended_clipboard {
+            let end = text.floor_char_boundary(SELECTION_MAX);
+            self.selection = text.get(..end).unwrap_or_default().to_owned();
+            self.owed.clipboard.notify = true;
+            return;
+        }
         let latin_1 = |character| u8::try_from(character).unwrap_or(b'?');
-        self.owed.cut_text =
-            self.is_ready().then(|| text.chars().take(SELECTION_MAX).map(latin_1).collect());
+        self.owed.cut_text = Some(text.chars().take(SELECTION_MAX).map(latin_1).collect());
     }
 
     fn next_event(&mut self, bytes: &mut &[u8]) -> Result<Option<Event>, Fault> {
@@ -318,6 +352,14 @@ impl Session {
             Message::CutText(latin_1) => {
                 return Ok(Some(Event::CutText(latin_1.into_iter().map(char::from).collect())));
             }
+            Message::Clipboard(_) if !self.offer.extended_clipboard => {}
+            Message::Clipboard(clipboard) => match clipboard {
+                Clipboard::Provided(text) => return Ok(Some(Event::CutText(text))),
+                Clipboard::Notify => self.owed.clipboard.request = true,
+                Clipboard::Peek => self.owed.clipboard.notify = true,
+                Clipboard::Request => self.owed.clipboard.text = !self.selection.is_empty(),
+                Clipboard::Other => {}
+            },
             Message::ExtendedKey { down, keysym } => {
                 if !self.offer.extended_key {
                     return Err(Fault::ExtendedKeyEvent);
@@ -360,6 +402,7 @@ impl Session {
         let owed = &mut self.owed;
         owed.continuous_updates |= offer.continuous_updates && !before.continuous_updates;
         owed.fence |= offer.fence && !before.fence;
+        owed.clipboard.caps |= offer.extended_clipboard && !before.extended_clipboard;
         let notices = &mut owed.notices;
         notices.cursor = offer.cursor && (notices.cursor || !before.cursor);
         notices.size =
@@ -441,6 +484,18 @@ impl Session {
             put_fence(&Fence::empty(Fence::REQUEST), output);
         }
         owed.answers.iter().for_each(|answer| put_fence(answer, output));
+        if owed.clipboard.caps {
+            clipboard::put_caps(self.limits.cut_text_max, output);
+        }
+        if owed.clipboard.request {
+            clipboard::put_request(output);
+        }
+        if owed.clipboard.notify {
+            clipboard::put_notify(!self.selection.is_empty(), output);
+        }
+        if owed.clipboard.text {
+            clipboard::put_text(&self.selection, output);
+        }
     }
 
     /// Begins to answer the request, if there is one and something to say.

@@ -153,6 +153,24 @@ fn v3_extended_clipboards_are_passed_over_by_their_own_length() {
 }
 
 #[test]
+fn v3_a_clipboard_that_inflates_without_end_is_cut_and_one_of_any_length_passed_over() {
+    // A zlib stream of zeros: one stored block opened, then one byte repeated by fixed codes.
+    let mut bomb = vec![0x78, 0x01, 0x63];
+    bomb.extend([0x00; 200_000]);
+    for bytes in [&bomb[..], &[0xff; 100_000], &[]] {
+        let length = (4 + i32::try_from(bytes.len()).unwrap()).wrapping_neg().to_be_bytes();
+        let message = [&[6, 0, 0, 0][..], &length, &[0x10, 0, 0, 1], bytes].concat();
+        let mut session = ready();
+        feed(&mut session, &set_encodings(&[-0x3f5e_1a32])).unwrap();
+        let events = feed(&mut session, &[message, key(true, 7)].concat()).unwrap();
+        let [Event::CutText(text), Event::Key { down: true, keysym: 7 }] = events.as_slice() else {
+            panic!("{events:?}");
+        };
+        assert!(text.len() <= 3 * Limits::default().cut_text_max);
+    }
+}
+
+#[test]
 fn v4_the_longest_list_of_encodings_is_read_without_being_kept() {
     for number in [-1, 0, 5, i32::MIN, 16] {
         let mut session = ready();

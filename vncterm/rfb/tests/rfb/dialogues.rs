@@ -138,8 +138,9 @@ fn desktop_size(reason: &str, status: &str) -> Vec<u8> {
     [hex(reason), hex(status), hex("0010 0010 fffffecc"), screen].concat()
 }
 
-/// What goes before the first update: continuous updates are possible, and fences.
-const EXTENSIONS: &str = "96  f8 000000 80000000 00";
+/// What goes before the first update: continuous updates are possible, and fences, and texts of
+/// 64 KiB.
+const EXTENSIONS: &str = "96  f8 000000 80000000 00  03 000000 fffffff8 1f000001 00010000";
 
 /// The first update in Raw: the left cell black, the right one white.
 fn raw_update(black: &str, white: &str) -> Vec<u8> {
@@ -304,7 +305,7 @@ fn novnc_speaks_3_8_and_has_red_in_the_lowest_byte() {
         -312,
         -313,
         -307,
-        -0x3f5e_1a1d,
+        -0x3f5e_1a32,
         -316,
         0x574d_5664,
         -239,
@@ -567,6 +568,41 @@ fn a_fence_comes_back_with_the_flags_that_are_known_and_its_payload() {
     viewer.hears(&[&hex("f8 000000 00000007 03")[..], b"abc"].concat());
     viewer.says(&fence(0x8000_0000, &[7; 64]));
     viewer.hears(&[hex("f8 000000 00000000 40"), vec![7; 64]].concat());
+}
+
+#[test]
+fn texts_in_utf_8_are_announced_and_then_asked_for() {
+    let mut viewer = Dialogue::begin();
+    viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
+    viewer.says(&set_encodings(&[-0x3f5e_1a32]));
+    viewer.hears(&hex("03 000000 fffffff8 1f000001 00010000"));
+    // What it is able to.
+    viewer.says(&hex("06 000000 fffffff8 1f000001 00000000"));
+    viewer.hears_nothing();
+
+    // Its own text: it has one, it is asked for it, here it is. As zlib stores "Ωμέγα\r\n" and 0.
+    viewer.says(&hex("06 000000 fffffffc 08000001"));
+    viewer.hears(&hex("03 000000 fffffffc 02000001"));
+    let text = [&hex("0000000d")[..], "Ωμέγα\r\n\0".as_bytes()].concat();
+    let stored = [&hex("7801 01 1100 eeff")[..], &text].concat();
+    let length = (4 + i32::try_from(stored.len()).unwrap()).wrapping_neg().to_be_bytes();
+    let provided = [&hex("06 000000")[..], &length, &hex("10000001"), &stored].concat();
+    assert_eq!(viewer.says(&provided), [Event::CutText("Ωμέγα\n".to_owned())]);
+
+    // Ours, likewise; what is not there is not announced.
+    viewer.says(&hex("06 000000 fffffffc 04000000"));
+    viewer.hears(&hex("03 000000 fffffffc 08000000"));
+    viewer.session.cut_text("naïve │\n");
+    viewer.hears(&hex("03 000000 fffffffc 08000001"));
+    viewer.says(&hex("06 000000 fffffffc 02000001"));
+    viewer.session.update(&viewer.picture);
+    let output = viewer.session.output().to_vec();
+    assert_eq!(output[..4], hex("03 000000"));
+    let length = i32::from_be_bytes(*output[4..].first_chunk().unwrap());
+    assert_eq!(usize::try_from(-length).unwrap(), output.len() - 8);
+    assert_eq!(output[8..12], hex("10000001"));
+    let text = Inflater::default().inflate(&output[12..]);
+    assert_eq!(text, [&hex("0000000d")[..], "naïve │\r\n\0".as_bytes()].concat());
 }
 
 #[test]
