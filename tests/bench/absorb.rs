@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::converter::Converter;
+use crate::peer::{self, Peer};
 use crate::terminal::Terminal;
 use crate::viewer::{Encoding, Pixels, Viewer};
 use crate::{Failure, ROUNDS, median};
@@ -13,8 +14,11 @@ use crate::{Failure, ROUNDS, median};
 /// Bytes printed in each round.
 const PAYLOAD: usize = 8 << 20;
 
+/// Bytes printed to the peer, which takes longer.
+const PEER_PAYLOAD: usize = 1 << 20;
+
 /// What is printed.
-fn payloads() -> Vec<(&'static str, Vec<u8>)> {
+pub(crate) fn payloads() -> Vec<(&'static str, Vec<u8>)> {
     let ascii = |line: usize| {
         format!(
             "[{line:12}.{:06}] usb 1-1: new high-speed device, address {}\r\n",
@@ -49,7 +53,18 @@ fn payloads() -> Vec<(&'static str, Vec<u8>)> {
 /// Prints the table.
 pub(crate) fn table() -> Result<(), Failure> {
     println!("\nGuest output absorbed, MB/s (ratio to a bare copy out of a pty)");
-    println!("  {:<18} {:>10} {:>18} {:>18}", "payload", "floor", "no viewer", "viewer asking");
+    println!(
+        "  {:<18} {:>10} {:>18} {:>18} {:>18}",
+        "payload", "floor", "no viewer", "viewer asking", "Xvnc+xterm, asking"
+    );
+    let mut peer = Peer::start()?;
+    if let Some(peer) = &mut peer {
+        let mut viewer = Viewer::connect(peer::PORT, Encoding::Zrle, Pixels::True)?;
+        viewer.request(false)?;
+        peer.absorb(0, PEER_PAYLOAD)?;
+        // Ends when the server does, which closes the connection.
+        thread::spawn(move || while viewer.update().is_ok() && viewer.request(true).is_ok() {});
+    }
     for (index, (name, payload)) in payloads().into_iter().enumerate() {
         let mut converter = Converter::start(u16::try_from(index)?)?;
         let mut floors = Vec::new();
@@ -58,7 +73,7 @@ pub(crate) fn table() -> Result<(), Failure> {
             floors.push(bare_copy(&payload)?);
             detached.push(absorbed(&mut converter, &payload)?);
         }
-        let mut viewer = Viewer::connect(converter.port, Encoding::Hextile, Pixels::True)?;
+        let mut viewer = Viewer::connect(converter.port, Encoding::Zrle, Pixels::True)?;
         viewer.request(false)?;
         let watching = thread::spawn(move || {
             // Ends when the converter does, which closes the connection.
@@ -71,11 +86,25 @@ pub(crate) fn table() -> Result<(), Failure> {
         drop(converter);
         watching.join().map_err(|_| "the viewer's thread failed")?;
         let (floor, alone, seen) = (median(floors), median(detached), median(attached));
-        println!(
+        print!(
             "  {name:<18} {floor:>10.1} {alone:>10.1} ({:.2}) {seen:>10.1} ({:.2})",
             alone / floor,
             seen / floor
         );
+        if let Some(peer) = &mut peer {
+            let mut rates = Vec::new();
+            for _ in 0..ROUNDS {
+                let took = peer.absorb(index, PEER_PAYLOAD)?;
+                rates.push(
+                    u32::try_from(PEER_PAYLOAD).map_or(f64::NAN, f64::from)
+                        / 1e6
+                        / took.as_secs_f64(),
+                );
+            }
+            let rate = median(rates);
+            print!(" {rate:>10.2} (x {:.0})", seen / rate);
+        }
+        println!();
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::Failure;
 use crate::converter::Converter;
+use crate::peer::{self, Peer};
 use crate::terminal::Terminal;
 use crate::viewer::{Encoding, Pixels, Viewer};
 
@@ -22,30 +23,48 @@ pub(crate) fn table() -> Result<(), Failure> {
     let mut guest = converter.terminal.guest.try_clone()?;
     converter.terminal.print_and_settle(b"\x1b[2J\x1b[H")?;
     let echo = thread::spawn(move || echo(&mut guest));
-    let mut viewer = Viewer::connect(converter.port, Encoding::Hextile, Pixels::True)?;
-    viewer.request(false)?;
-    viewer.update()?;
-    let mut ours = Vec::new();
-    for index in 0..KEYS {
-        viewer.request(true)?;
-        thread::sleep(GAP + Duration::from_micros(u64::try_from(index * 37 % 5000)?));
-        let began = Instant::now();
-        viewer.key(b'a' + u8::try_from(index % 26)?)?;
-        viewer.update()?;
-        ours.push(began.elapsed());
-    }
+    let mut viewer = Viewer::connect(converter.port, Encoding::Zrle, Pixels::True)?;
+    let mut ours = pressed(&mut viewer)?;
     drop(viewer);
     // The echo ends with the last other holder of the slave.
     drop(converter);
     echo.join().map_err(|_| "the echo's thread failed")?;
     let mut floor = bare_echo()?;
     let (ours, floor) = (percentiles(&mut ours), percentiles(&mut floor));
+    let theirs = match Peer::start()? {
+        Some(mut peer) => {
+            let mut viewer = Viewer::connect(peer::PORT, Encoding::Zrle, Pixels::True)?;
+            // Keys go to the window under the pointer.
+            viewer.point(20, 20)?;
+            peer.echo()?;
+            percentiles(&mut pressed(&mut viewer)?)
+        }
+        None => (f64::NAN, f64::NAN),
+    };
     println!("\nKey to update, microseconds (ratio to a bare echo through a pty and a socket)");
-    println!("  {:<6} {:>8} {:>8}", "", "floor", "ours");
-    for (name, floor, ours) in [("p50", floor.0, ours.0), ("p99", floor.1, ours.1)] {
-        println!("  {name:<6} {floor:>8.0} {ours:>8.0} ({:.2})", ours / floor);
+    println!("  {:<6} {:>8} {:>8} {:>18}", "", "floor", "ours", "Xvnc+xterm");
+    for (name, floor, ours, theirs) in
+        [("p50", floor.0, ours.0, theirs.0), ("p99", floor.1, ours.1, theirs.1)]
+    {
+        println!("  {name:<6} {floor:>8.0} {ours:>8.0} ({:.2}) {theirs:>11.0}", ours / floor);
     }
     Ok(())
+}
+
+/// Presses keys one after another, and times each until its picture is there.
+fn pressed(viewer: &mut Viewer) -> Result<Vec<Duration>, Failure> {
+    viewer.request(false)?;
+    viewer.update()?;
+    let mut times = Vec::new();
+    for index in 0..KEYS {
+        viewer.request(true)?;
+        thread::sleep(GAP + Duration::from_micros(u64::try_from(index * 37 % 5000)?));
+        let began = Instant::now();
+        viewer.key(b'a' + u8::try_from(index % 26)?)?;
+        viewer.update()?;
+        times.push(began.elapsed());
+    }
+    Ok(times)
 }
 
 /// A guest that sends back what it is sent.

@@ -7,6 +7,7 @@ mod converter;
 mod idle;
 mod latency;
 mod memory;
+mod peer;
 mod terminal;
 mod viewer;
 mod wire;
@@ -21,6 +22,11 @@ type Failure = Box<dyn std::error::Error>;
 type Table = fn() -> Result<(), Failure>;
 
 fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(peer::GUEST) {
+        let socket = arguments.next().ok_or("the guest needs its socket")?;
+        return peer::be_guest(socket.as_ref());
+    }
     if !nix::unistd::geteuid().is_root() {
         return Err("the bench needs root: a converter starts as root and gives it up".into());
     }

@@ -5,6 +5,7 @@ use std::fs;
 
 use crate::Failure;
 use crate::converter::Converter;
+use crate::peer::Peer;
 use crate::viewer::{Encoding, Pixels, Viewer};
 use crate::wire::boot_text;
 
@@ -22,7 +23,7 @@ pub(crate) fn table() -> Result<(), Failure> {
             converter.terminal.print_and_settle(b"login: ")?;
             running.push(converter);
         }
-        row(&format!("{count} idle"), &running)?;
+        row(&format!("{count} idle"), &pids(&running))?;
     }
     for (name, encoding) in [("ZRLE", Encoding::Zrle), ("Tight", Encoding::Tight)] {
         let mut running = Vec::new();
@@ -36,20 +37,27 @@ pub(crate) fn table() -> Result<(), Failure> {
             running.push(converter);
             viewers.push(viewer);
         }
-        row(&format!("{MANY} with a viewer, {name}"), &running)?;
+        row(&format!("{MANY} with a viewer, {name}"), &pids(&running))?;
+    }
+    if let Some(peer) = Peer::start()? {
+        row("Xvnc, xterm: each of two", &peer.pids()?)?;
     }
     Ok(())
 }
 
-/// Prints the mean of the figures of some converters.
-fn row(name: &str, running: &[Converter]) -> Result<(), Failure> {
+fn pids(running: &[Converter]) -> Vec<i32> {
+    running.iter().map(|converter| converter.pid).collect()
+}
+
+/// Prints the mean of the figures of some processes.
+fn row(name: &str, pids: &[i32]) -> Result<(), Failure> {
     let mut sums = [0_u64; 3];
-    for converter in running {
-        for (sum, figure) in sums.iter_mut().zip(rollup(converter.pid)?) {
+    for pid in pids {
+        for (sum, figure) in sums.iter_mut().zip(rollup(*pid)?) {
             *sum += figure;
         }
     }
-    let count = u64::try_from(running.len())?;
+    let count = u64::try_from(pids.len())?;
     let [rss, pss, uss] = sums.map(|sum| sum / count);
     println!("  {name:<26} {rss:>8} {pss:>8} {uss:>8}");
     Ok(())

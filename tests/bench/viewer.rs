@@ -122,6 +122,11 @@ impl Viewer {
         Ok(())
     }
 
+    /// Moves the pointer.
+    pub(crate) fn point(&mut self, x: u8, y: u8) -> Result<(), Failure> {
+        Ok(self.stream.write_all(&[5, 0, 0, x, 0, y])?)
+    }
+
     /// Waits for one update and returns its size on the wire, in bytes.
     pub(crate) fn update(&mut self) -> Result<u64, Failure> {
         let before = self.received;

@@ -8,7 +8,7 @@
 //! ```text
 //!  bytes -> Handshake -> Message -> Session -> Event          (to the shell)
 //!                                      |
-//!  Picture -> Shown (what changed) -> Update -> Encoder -> Output -> bytes
+//!  Picture -> Shown (what moved, what changed) -> Update -> Encoders -> Output -> bytes
 //! ```
 //!
 //! Invariant: everything that a viewer can make the session send is a flag until the output is
@@ -19,7 +19,8 @@
 //!
 //! Deviations from RFC 6143: security types other than None are not offered; a request for an
 //! area off the screen is ignored; a request is answered only for the cells it touches; what is
-//! not asked for by SetEncodings is never sent.
+//! not asked for by SetEncodings is never sent. A viewer's wish for another size is refused; Tight is
+//! sent without JPEG and gradients, and only with LastRect.
 
 #![no_std]
 
