@@ -73,11 +73,16 @@ pub(crate) struct Scroll {
 const SCROLL_MIN: usize = 3;
 
 impl Shown {
-    /// A copy of which nothing is known.
+    /// A copy of which nothing is known. It takes no memory before the first comparison: who only
+    /// connects costs little.
     pub(crate) fn new(size: Size) -> Self {
+        Self { size, picture_size: size, rows: Vec::new() }
+    }
+
+    fn unknown_rows(size: Size) -> Vec<Row> {
         let cell = Cell { look: OUTSIDE, known: false };
         let row = Row { stamp: None, cells: vec![cell; size.columns().into()] };
-        Self { size, picture_size: size, rows: vec![row; size.rows().into()] }
+        vec![row; size.rows().into()]
     }
 
     pub(crate) fn size(&self) -> Size {
@@ -208,6 +213,9 @@ impl Shown {
         if self.picture_size != picture.size() {
             self.picture_size = picture.size();
             self.forget_stamps();
+        }
+        if self.rows.is_empty() {
+            self.rows = Self::unknown_rows(self.size);
         }
         let mut changes: Vec<Area> = Vec::new();
         // Those that end at the row above, from left to right: equal ones below extend them.
