@@ -5,6 +5,8 @@
 
 mod attacks;
 mod canvas;
+mod dialogue;
 mod dialogues;
+mod extensions;
 mod pictures;
 mod viewer;
