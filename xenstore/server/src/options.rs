@@ -11,13 +11,14 @@ use xenstore_store::{Limits, Quota, Rates, RatesRefusal};
 use xenstore_wire::DomainId;
 
 pub(crate) const USAGE: &str = "\
-Usage: xenstored -D [options]
+Usage: xenstored [options]
 
-Serves xenstore on a UNIX socket: $XENSTORED_PATH, else $XENSTORED_RUNDIR/socket, else
-/run/xenstored/socket. Root may do everything. Everybody else is turned away, but see --uid-range.
+Serves xenstore to Xen's guests on their rings, and to programs on a UNIX socket: $XENSTORED_PATH,
+else $XENSTORED_RUNDIR/socket, else /run/xenstored/socket. Root may do everything. Everybody else is
+turned away from the socket, but see --uid-range. Where the socket is served already, it says so and
+leaves well.
 
-  -D, --no-domain-init          serve sockets only, without a hypervisor; needed in this version,
-                                which has no guest rings
+  -D, --no-domain-init          serve sockets only, without a hypervisor
   -N, --no-fork                 stay in the foreground
   -F, --pid-file FILE           write the process id to FILE
       --uid-range BASE          a user BASE+N is domain N, for N from 1 to 32751
@@ -51,6 +52,8 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) fork: bool,
+    /// No hypervisor: no guests, no rings.
+    pub(crate) sockets_only: bool,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) uids: Option<UidRange>,
     pub(crate) limits: Limits,
@@ -71,11 +74,6 @@ pub(crate) enum OptionsError {
     Rates(RatesRefusal),
     #[error("--uid-range {0}: has to leave out root and end before the last user")]
     UidRange(u32),
-    #[error(
-        "this version has no guest rings and can't serve a hypervisor's domains: say -D to serve \
-         sockets only"
-    )]
-    NoRings,
 }
 
 impl Options {
@@ -110,12 +108,10 @@ impl Options {
                 }
             }
         }
-        if !sockets_only {
-            return Err(OptionsError::NoRings);
-        }
         let rates = Rates::new(operations_per_second, burst, transaction_cost)
             .map_err(OptionsError::Rates)?;
-        Ok(Command::Serve(Self { fork, pid_file, uids, limits: Limits { quota, rates } }))
+        let limits = Limits { quota, rates };
+        Ok(Command::Serve(Self { fork, sockets_only, pid_file, uids, limits }))
     }
 }
 
@@ -158,7 +154,8 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_store() {
         let options = served("-D");
-        assert!(options.fork);
+        assert!(options.fork && options.sockets_only);
+        assert!(!served("-N").sockets_only);
         assert_eq!(options.limits, Limits::default());
         assert_eq!(options.uids, None);
         assert_eq!(options.pid_file, None);
@@ -184,8 +181,6 @@ mod tests {
     #[test]
     fn refuses_what_makes_no_sense() {
         for line in [
-            "",
-            "-N",
             "-D --burst 19",
             "-D --burst x",
             "-D --burst",

@@ -19,12 +19,15 @@ const BATCH: usize = 256;
 const LISTENER: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
 const SIGNALS: u64 = u64::MAX - 2;
+const PORTS: u64 = u64::MAX - 3;
 
 /// One reason to wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
     /// Somebody wants to connect.
     Knock,
+    /// Some event channels are pending.
+    Ports,
     /// It is time.
     Timer,
     /// The process shall end.
@@ -101,6 +104,10 @@ impl Wakeups {
         self.epoll.delete(listener)
     }
 
+    pub(crate) fn add_ports(&self, ports: &impl AsFd) -> Result<(), Errno> {
+        self.epoll.add(ports, EpollEvent::new(EpollFlags::EPOLLIN, PORTS))
+    }
+
     /// Adds a peer; it leaves by being closed.
     pub(crate) fn add_peer(
         &self,
@@ -144,6 +151,7 @@ impl Wakeups {
     fn wake(&self, event: &EpollEvent) -> Result<Wake, Errno> {
         Ok(match event.data() {
             LISTENER => Wake::Knock,
+            PORTS => Wake::Ports,
             TIMER => {
                 // It has to be read to be quiet.
                 self.timer.wait().or_else(ignore_again)?;

@@ -1,6 +1,6 @@
 //! What the store knows of a domain beside its nodes.
 //!
-//! Guest rings will be named here too; today a domain's connections are sockets.
+//! Whether a connection is a ring or a socket doesn't matter here.
 
 use alloc::collections::BTreeSet;
 use core::time::Duration;
@@ -14,6 +14,10 @@ use crate::connection::ConnectionId;
 pub(crate) struct Domain {
     /// The toolstack has said that the domain is there, and not yet that it has gone.
     pub(crate) introduced: bool,
+    /// It was seen shut down, which was told then.
+    pub(crate) shut_down: bool,
+    /// The number that tells it from a later domain of the same domid, once it is known.
+    pub(crate) identity: Option<u128>,
     /// Made with the domain and dropped with it, so that the next domain of the same number
     /// inherits neither its debt nor its credit.
     pub(crate) budget: Budget,
@@ -23,6 +27,12 @@ pub(crate) struct Domain {
 
 impl Domain {
     pub(crate) fn new(rates: Rates, now: Duration) -> Self {
-        Self { introduced: false, budget: Budget::new(rates, now), connections: BTreeSet::new() }
+        Self {
+            introduced: false,
+            shut_down: false,
+            identity: None,
+            budget: Budget::new(rates, now),
+            connections: BTreeSet::new(),
+        }
     }
 }
