@@ -200,7 +200,7 @@ impl Server {
         }
         let turn = match self.store.caller(peer.id) {
             Some(Caller::Dom0) => DOM0_TURN,
-            Some(Caller::Domain(_)) | None => DOMAIN_TURN,
+            Some(Caller::Domain(_) | Caller::Stub { .. }) | None => DOMAIN_TURN,
         };
         for _ in 0..turn {
             let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
@@ -274,7 +274,7 @@ impl Server {
         let Some(peer) = self.peers.get_mut(&number) else { return };
         let output_max = match self.store.caller(peer.id) {
             Some(Caller::Dom0) => DOM0_OUTPUT_MAX,
-            Some(Caller::Domain(_)) | None => DOMAIN_OUTPUT_MAX,
+            Some(Caller::Domain(_) | Caller::Stub { .. }) | None => DOMAIN_OUTPUT_MAX,
         };
         if let Err(lost) = peer.flush() {
             return self.give_up(number, lost, now);

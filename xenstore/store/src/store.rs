@@ -140,10 +140,13 @@ impl Store {
     pub fn connect(&mut self, caller: Caller, way: Way, now: Duration) -> ConnectionId {
         self.last_connection += 1;
         let id = ConnectionId(self.last_connection);
-        self.connections.insert(id, Connection::new(caller, way));
-        if let Caller::Domain(domain) = caller {
-            self.domain(domain, now).connections.insert(id);
+        let mut connection = Connection::new(caller, way);
+        if let Some(domain) = caller.limited() {
+            let known = self.domain(domain, now);
+            known.connections.insert(id);
+            connection.caller = known.caller(domain);
         }
+        self.connections.insert(id, connection);
         id
     }
 
@@ -153,7 +156,7 @@ impl Store {
         for (target, token) in &connection.watches {
             self.watches.remove(target, id, token);
         }
-        if let Caller::Domain(domain) = connection.caller
+        if let Some(domain) = connection.caller.limited()
             && let Some(domain) = self.domains.get_mut(&domain)
         {
             domain.connections.remove(&id);
@@ -205,9 +208,9 @@ impl Store {
 
     /// Whether a connection has the tokens; none when it has ended. Dom0 needs none.
     fn admit(&mut self, from: ConnectionId, cost: Cost, now: Duration) -> Option<Admission> {
-        Some(match self.connections.get(&from)?.caller {
-            Caller::Dom0 => Admission::Granted,
-            Caller::Domain(domain) => self.domain(domain, now).budget.admit(from, cost, now),
+        Some(match self.connections.get(&from)?.caller.limited() {
+            None => Admission::Granted,
+            Some(domain) => self.domain(domain, now).budget.admit(from, cost, now),
         })
     }
 
@@ -243,6 +246,8 @@ impl Store {
             // Dom0 alone comes by here, which is there already.
             Request::Introduce { .. } => Ok(Answer::of(Reply::Done(Operation::Introduce))),
             Request::Release(domain) => self.release(from, domain),
+            Request::Resume(domain) => self.resume(from, domain),
+            Request::SetTarget { domain, target } => self.set_target(from, domain, target),
             Request::GetDomainPath(domain) => Ok(Answer::of(Reply::DomainPath(domain.home()))),
             Request::IsDomainIntroduced(domain) => self.is_introduced(from, domain),
             Request::Restrict(domain) => self.restrict(from, domain, now),
@@ -277,9 +282,9 @@ impl Store {
 
     /// Refuses everybody but dom0.
     fn require_dom0(&self, from: ConnectionId) -> Result<(), Refusal> {
-        match self.connection(from)?.caller {
-            Caller::Dom0 => Ok(()),
-            Caller::Domain(_) => Err(Refusal::Denied),
+        match self.connection(from)?.caller.limited() {
+            None => Ok(()),
+            Some(_) => Err(Refusal::Denied),
         }
     }
 

@@ -1,12 +1,16 @@
 //! One ring, seen from both ends.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use xenstore_wire::DomainId;
 
 use super::*;
 use crate::fake::{FakeHypervisor, Guest, Machine, Word};
 use crate::hypervisor::Hypervisor;
+
+/// Longer than anything takes that goes well.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn pair() -> (Guest, Ring) {
     let (machine, guest) = started();
@@ -146,20 +150,32 @@ fn a_guest_that_scribbles_all_the_time_breaks_nothing_but_its_ring() {
             while stopped.load(Ordering::Relaxed) == 0 {
                 value = value.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 scribbler.scribble(value, value.to_le_bytes()[3]);
-                scribbler.set(Word::RequestProducer, value >> (value % 32));
-                scribbler.set(Word::ResponseConsumer, value >> (value % 31));
-                scribbler.set(Word::RequestConsumer, value);
+                // Mostly where a ring has room, and now and then beyond it.
+                let step = (value >> 16) % 1100;
+                let consumed = scribbler.word(Word::RequestConsumer);
+                scribbler.set(Word::RequestProducer, consumed.wrapping_add(step));
+                let produced = scribbler.word(Word::ResponseProducer);
+                scribbler.set(Word::ResponseConsumer, produced.wrapping_sub(step));
+                scribbler.set(Word::Error, value);
             }
         });
-        let mut good = 0;
-        for _ in 0..200_000 {
+        let (mut good, mut bad) = (0, 0);
+        let begun = Instant::now();
+        while good < 10_000 || bad < 100 {
             let mut bytes = vec![];
-            good += usize::from(ring.receive(&mut bytes).is_ok());
+            for went in [ring.receive(&mut bytes), ring.send(&[0; 3000])] {
+                match went {
+                    Ok(length) => {
+                        assert!(length <= RING_BYTES);
+                        good += 1;
+                    }
+                    Err(Broken) => bad += 1,
+                }
+            }
             assert!(bytes.len() <= RING_BYTES);
-            good += usize::from(ring.send(&[0; 3000]).is_ok_and(|sent| sent <= RING_BYTES));
+            assert!(begun.elapsed() < PATIENCE, "{good} went well and {bad} didn't");
         }
         stop.store(1, Ordering::Relaxed);
         thread.join().expect("the scribbler ends");
-        assert!(good > 0);
     });
 }

@@ -38,7 +38,7 @@ impl Server {
     }
 
     pub(super) fn welcome(&mut self, stream: UnixStream, caller: Caller, now: Duration) {
-        if let Caller::Domain(domain) = caller
+        if let Some(domain) = caller.limited()
             && self.store.connections_of(domain) >= DOMAIN_CONNECTIONS_MAX
         {
             return;

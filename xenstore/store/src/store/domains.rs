@@ -8,7 +8,6 @@ use core::time::Duration;
 use xenstore_wire::{DomainId, Operation, Path, Permissions, Reply, Special};
 
 use super::{Answer, Done, Introduction, News, Notice, Store};
-use crate::caller::Caller;
 use crate::change::Change;
 use crate::connection::{ConnectionId, Way};
 use crate::life::Life;
@@ -79,11 +78,56 @@ impl Store {
 
     /// Forgets a domain: who hears of it, and whose connections have ended.
     fn forget(&mut self, domain: DomainId) -> (Vec<Notice>, Vec<ConnectionId>) {
+        // Who acted for it acts for nobody now, and not for the next domain of its number.
+        let stubs = self.domains.iter().filter(|(_, known)| known.target == Some(domain));
+        for stub in stubs.map(|(stub, _)| *stub).collect::<Vec<_>>() {
+            self.act_for(stub, None);
+        }
         let ended = self.domains.remove(&domain).map(|gone| gone.connections).unwrap_or_default();
         for connection in &ended {
             self.disconnect(*connection);
         }
         (self.bury(domain), ended.into_iter().collect())
+    }
+
+    /// RESUME: the domain goes on after a shutdown that was a suspension. The next one is news.
+    pub(super) fn resume(&mut self, from: ConnectionId, domain: DomainId) -> Done {
+        self.require_dom0(from)?;
+        let known = self.domains.get_mut(&domain).filter(|known| known.introduced);
+        known.ok_or(Refusal::NoDomain)?.shut_down = false;
+        Ok(Answer::of(Reply::Done(Operation::Resume)))
+    }
+
+    /// SET_TARGET: from now on a domain may do also what another one may, in place of whom it acted
+    /// for before. Nobody acts for dom0.
+    pub(super) fn set_target(
+        &mut self,
+        from: ConnectionId,
+        domain: DomainId,
+        target: DomainId,
+    ) -> Done {
+        self.require_dom0(from)?;
+        if domain == DomainId::DOM0 || target == DomainId::DOM0 {
+            return Err(Refusal::Dom0);
+        }
+        for needed in [domain, target] {
+            if !self.domains.get(&needed).is_some_and(|known| known.introduced) {
+                return Err(Refusal::NoDomain);
+            }
+        }
+        self.act_for(domain, Some(target));
+        Ok(Answer::of(Reply::Done(Operation::SetTarget)))
+    }
+
+    /// Has all of a domain's connections act for another, or for nobody.
+    fn act_for(&mut self, domain: DomainId, target: Option<DomainId>) {
+        let Some(known) = self.domains.get_mut(&domain) else { return };
+        known.target = target;
+        for id in &known.connections {
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.caller = known.caller(domain);
+            }
+        }
     }
 
     pub(super) fn is_introduced(&self, from: ConnectionId, domain: DomainId) -> Done {
@@ -101,15 +145,19 @@ impl Store {
         if domain == DomainId::DOM0 {
             return Err(Refusal::Dom0);
         }
-        let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
+        let connection = self.connection(from)?;
         if connection.way == Way::Ring {
             return Err(Refusal::Denied);
         }
         if !connection.transactions.is_empty() {
             return Err(Refusal::Busy);
         }
-        connection.caller = Caller::Domain(domain);
-        self.domain(domain, now).connections.insert(from);
+        let known = self.domain(domain, now);
+        known.connections.insert(from);
+        let caller = known.caller(domain);
+        if let Some(connection) = self.connections.get_mut(&from) {
+            connection.caller = caller;
+        }
         Ok(Answer::of(Reply::Done(Operation::Restrict)))
     }
 

@@ -35,6 +35,35 @@ fn a_shutdown_is_told_once_and_tears_nothing_down_and_the_end_is_told_once() {
 }
 
 #[test]
+fn a_domain_that_was_resumed_can_shut_down_again() {
+    let mut world = watching();
+    let five = world.guest(5);
+    let (domain, identity) = (five.end.domain(), world.identity());
+    for _ in 0..2 {
+        world.machine.set_life(domain, Life::ShutDown(identity));
+        assert_eq!(world.dom0_hears(), [RELEASED]);
+        world.machine.set_life(domain, Life::Running(identity));
+        assert_eq!(world.dom0("RESUME 5|"), "OK|");
+        assert_eq!(world.dom0_hears(), [""; 0]);
+    }
+}
+
+#[test]
+fn xsa_233_a_domain_and_the_one_that_acts_for_it_may_die_together() {
+    let mut world = watching();
+    let (five, six) = (world.guest(5), world.guest(6));
+    assert_eq!(world.dom0("SET_TARGET 6|5|"), "OK|");
+    world.machine.set_life(five.end.domain(), Life::Gone);
+    world.machine.set_life(six.end.domain(), Life::Gone);
+    assert_eq!(world.dom0_hears(), [RELEASED]);
+    assert_eq!(world.machine.ports(), 2);
+    let mut next = world.guest(6);
+    let _target = world.guest(5);
+    assert_eq!(world.dom0("WRITE /local/domain/5/x|1"), "OK|");
+    assert_eq!(world.ask(&mut next, "READ /local/domain/5/x|"), "EACCES");
+}
+
+#[test]
 fn a_domain_that_dies_at_once_is_told_once() {
     let mut world = watching();
     let five = world.guest(5);
@@ -116,7 +145,7 @@ fn xsa_419_and_483_what_a_dead_domain_owned_is_gone_and_its_quota_is_whole_again
 }
 
 #[test]
-fn xsa_233_domains_that_die_in_one_moment_are_told_in_one() {
+fn domains_that_die_in_one_moment_are_told_in_one() {
     let mut world = watching();
     let (five, six) = (world.guest(5), world.guest(6));
     world.machine.set_life(five.end.domain(), Life::Gone);
