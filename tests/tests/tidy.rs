@@ -11,7 +11,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
     ("xenstore/store", &["xenstore-wire", "xenstore-bucket"]),
     ("xenstore/hypervisor", &["xenstore-wire", "xenstore-store"]),
     ("xenstore/client", &["xenstore-wire"]),
-    ("xenstore/server", &["xenstore-wire", "xenstore-store", "xenstore-hypervisor"]),
+    ("xenstore/server", &["xenstore-wire", "xenstore-store", "xenstore-hypervisor", "restrict"]),
     ("vncterm/font", &[]),
     ("vncterm/screen", &[]),
     ("vncterm/rfb", &[]),

@@ -68,22 +68,6 @@ pub(crate) struct Grant {
     index: u64,
 }
 
-impl Handles {
-    /// Opens all of them, which takes root.
-    pub fn open() -> Result<Self, HypervisorError> {
-        let open = |path: &'static str| {
-            let file = File::options().read(true).write(true).open(path);
-            file.map(OwnedFd::from).map_err(|source| HypervisorError::Open { path, source })
-        };
-        Ok(Self {
-            channels: open("/dev/xen/evtchn")?,
-            grants: open("/dev/xen/gntdev")?,
-            own_page: open("/proc/xen/xsd_kva")?,
-            own_port: open("/proc/xen/xsd_port")?,
-        })
-    }
-}
-
 impl Xen {
     /// Takes the handles, and whom to ask who lives.
     pub fn new(handles: Handles, lives: Box<dyn Lives>) -> Result<Self, HypervisorError> {

@@ -2,16 +2,25 @@
 //!
 //! What the store does is in `xenstore-store`, and what a hypervisor does for it in
 //! `xenstore-hypervisor`; here are the command line, the socket and the loop.
+//!
+//! Started by root it is two processes: a small parent that stays root, and the store, which keeps
+//! nothing but what it serves with. Started by a user it is one, for it has nothing to give up.
 
+mod census;
+mod confinement;
 mod daemon;
+mod door;
 mod guests;
+mod handover;
 mod listener;
 mod options;
 mod output;
+mod parent;
 mod peer;
 mod pid_file;
 mod readiness;
 mod server;
+mod store_process;
 mod transport;
 mod waiting;
 mod wakeups;
@@ -21,13 +30,15 @@ use std::iter;
 use std::process::ExitCode;
 
 use daemon::DaemonError;
-use guests::Guests;
+use door::Door;
 use listener::{ListenerError, Named};
+use nix::unistd::geteuid;
 use options::{Command, Options, USAGE};
+use parent::{Parent, ParentError};
 use pid_file::{PidFile, PidFileError};
 use readiness::ReadinessError;
 use server::{Server, ServerError};
-use xenstore_hypervisor::{Handles, HypervisorError, Privcmd, Xen};
+use store_process::StoreError;
 
 /// There is nothing to be done.
 const EXIT_GOOD: u8 = 0;
@@ -47,8 +58,12 @@ enum Failure {
     PidFile(#[from] PidFileError),
     #[error(transparent)]
     Readiness(#[from] ReadinessError),
-    #[error("serve guests; without a hypervisor, say -D")]
-    Hypervisor(#[from] HypervisorError),
+    #[error(transparent)]
+    Parent(#[from] ParentError),
+    #[error("guests can be served by root only: say -D to serve sockets only")]
+    NotRoot,
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error(transparent)]
     Server(#[from] ServerError),
 }
@@ -61,6 +76,11 @@ fn main() -> ExitCode {
     match command {
         Command::Help => print!("{USAGE}"),
         Command::Version => println!("xenstored {}", env!("CARGO_PKG_VERSION")),
+        Command::Store(options) => {
+            if let Err(error) = store_process::run(&options) {
+                return complain(&error, EXIT_FAILED);
+            }
+        }
         Command::Serve(options) => {
             match run(&options) {
                 Ok(()) => (),
@@ -75,28 +95,29 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What a hypervisor lends, unless sockets alone are served.
-fn guests(options: &Options) -> Result<Option<Guests>, Failure> {
-    if options.sockets_only {
-        return Ok(None);
-    }
-    let lives = Privcmd::open().map_err(HypervisorError::Lives)?;
-    let xen = Xen::new(Handles::open()?, Box::new(lives))?;
-    Ok(Some(Guests::new(Box::new(xen))?))
-}
-
 /// Goes to the background where asked to, listens, says that it is there, and serves until told to
-/// stop. Who can connect finds the whole process id in its file.
+/// stop. Who can connect finds the whole process id in its file, and a store behind the socket.
 fn run(options: &Options) -> Result<(), Failure> {
     let named = Named::bind(&listener::path_from_environment()?, options.uids)?;
-    let parent = if options.fork { Some(daemon::leave_foreground()?) } else { None };
+    let starter = if options.fork { Some(daemon::leave_foreground()?) } else { None };
     let _pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
-    let server = Server::new(Some(named.listen()?), guests(options)?, options.limits)?;
-    readiness::announce()?;
-    if let Some(parent) = parent {
-        parent.let_go()?;
+    let is_root = geteuid().is_root();
+    if !is_root && !options.sockets_only {
+        return Err(Failure::NotRoot);
     }
-    server.serve()?;
+    let parent = if is_root { Some(Parent::start(options)?) } else { None };
+    let listener = named.listen()?;
+    readiness::announce()?;
+    if let Some(starter) = starter {
+        starter.let_go()?;
+    }
+    match parent {
+        Some(parent) => parent.serve(&listener)?,
+        None => {
+            let server = Server::new(Some(Door::Listener(listener)), None, options.limits)?;
+            server.stop_at_signals()?.serve()?;
+        }
+    }
     Ok(())
 }
 

@@ -21,6 +21,8 @@ leaves well.
   -D, --no-domain-init          serve sockets only, without a hypervisor
   -N, --no-fork                 stay in the foreground
   -F, --pid-file FILE           write the process id to FILE
+      --store-uid UID           the user that the store's process becomes where it starts as root
+                                (1879146479)
       --uid-range BASE          a user BASE+N is domain N, for N from 1 to 32751
 
 How often a domain may ask, all of its connections together; dom0 is not limited:
@@ -40,12 +42,20 @@ How much a domain may hold; dom0 is not limited:
       --version                 print the version and leave
 ";
 
+/// The option that makes a process the store's: for the parent alone, so that help doesn't name it.
+pub(crate) const STORE: &str = "store";
+/// The last user id of the third default range, which begins 65,536 above the converters': nothing
+/// else on a host has it.
+const STORE_UID: u32 = 1_879_146_479;
+
 /// What is asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
     Help,
     Version,
     Serve(Options),
+    /// Be the store's process, which the parent starts with its own options after one of its own.
+    Store(Options),
 }
 
 /// How to serve.
@@ -56,6 +66,8 @@ pub(crate) struct Options {
     pub(crate) sockets_only: bool,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) uids: Option<UidRange>,
+    /// The user that the store's process becomes.
+    pub(crate) store_uid: u32,
     pub(crate) limits: Limits,
 }
 
@@ -81,6 +93,8 @@ impl Options {
         let mut sockets_only = false;
         let mut fork = true;
         let mut pid_file = None;
+        let mut is_store = false;
+        let mut store_uid = STORE_UID;
         let mut uids = None;
         let mut quota = Quota::default();
         let mut operations_per_second = Rates::DEFAULT.operations_per_second().get();
@@ -91,6 +105,8 @@ impl Options {
                 Short('D') | Long("no-domain-init") => sockets_only = true,
                 Short('N') | Long("no-fork") => fork = false,
                 Short('F') | Long("pid-file") => pid_file = Some(parser.value()?.into()),
+                Long(STORE) => is_store = true,
+                Long("store-uid") => store_uid = number(&mut parser)?,
                 Long("uid-range") => uids = Some(UidRange::new(number(&mut parser)?)?),
                 Long("operations-per-second") => operations_per_second = number(&mut parser)?,
                 Long("burst") => burst = number(&mut parser)?,
@@ -111,7 +127,8 @@ impl Options {
         let rates = Rates::new(operations_per_second, burst, transaction_cost)
             .map_err(OptionsError::Rates)?;
         let limits = Limits { quota, rates };
-        Ok(Command::Serve(Self { fork, sockets_only, pid_file, uids, limits }))
+        let options = Self { fork, sockets_only, pid_file, uids, store_uid, limits };
+        Ok(if is_store { Command::Store(options) } else { Command::Serve(options) })
     }
 }
 

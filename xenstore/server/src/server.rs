@@ -10,6 +10,7 @@ mod rings;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -17,8 +18,8 @@ use xenstore_hypervisor::{HypervisorError, Trouble};
 use xenstore_store::{Caller, ConnectionId, Limits, Notice, Outcome, Store};
 use xenstore_wire::Message;
 
+use crate::door::Door;
 use crate::guests::Guests;
-use crate::listener::Listener;
 use crate::peer::{Held, Next, Peer};
 use crate::transport::{Lost, Transport};
 use crate::waiting::Waiting;
@@ -39,7 +40,7 @@ const DOMAIN_OUTPUT_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Server {
     store: Store,
-    listener: Option<Listener>,
+    door: Option<Door>,
     /// False while there is no room for another connection.
     listening: bool,
     /// None where sockets alone are served.
@@ -77,20 +78,20 @@ impl Server {
     /// A store that is empty yet, served to those who connect and, where there is a hypervisor, to
     /// the kernel that it runs on.
     pub(crate) fn new(
-        listener: Option<Listener>,
+        door: Option<Door>,
         guests: Option<Guests>,
         limits: Limits,
     ) -> Result<Self, ServerError> {
         let wakeups = Wakeups::new().map_err(ServerError::Prepare)?;
-        if let Some(listener) = &listener {
-            wakeups.add_listener(listener).map_err(ServerError::Prepare)?;
+        if let Some(door) = &door {
+            wakeups.add_door(door).map_err(ServerError::Prepare)?;
         }
         if let Some(guests) = &guests {
             wakeups.add_ports(guests).map_err(ServerError::Prepare)?;
         }
         let mut server = Self {
             store: Store::new(limits),
-            listener,
+            door,
             listening: true,
             guests,
             wakeups,
@@ -105,7 +106,18 @@ impl Server {
         Ok(server)
     }
 
-    /// Serves until SIGTERM or SIGINT.
+    /// Lets it be known that clients may come.
+    pub(crate) fn announce(&self) -> io::Result<()> {
+        self.door.as_ref().map_or(Ok(()), Door::announce)
+    }
+
+    /// Has SIGTERM and SIGINT end it.
+    pub(crate) fn stop_at_signals(mut self) -> Result<Self, ServerError> {
+        self.wakeups.add_signals().map_err(ServerError::Prepare)?;
+        Ok(self)
+    }
+
+    /// Serves until it is told to end, or nobody will come any more.
     pub(crate) fn serve(mut self) -> Result<(), ServerError> {
         loop {
             let sleep = self.sleep(self.started.elapsed());
@@ -122,7 +134,11 @@ impl Server {
         for wake in wakes {
             match wake {
                 Wake::Stop => return Ok(Go::Stop),
-                Wake::Knock => self.take_in(now),
+                Wake::Knock => {
+                    if self.take_in(now) == Go::Stop {
+                        return Ok(Go::Stop);
+                    }
+                }
                 Wake::Ports => self.hear_ports(now)?,
                 Wake::Timer => (),
                 Wake::Peer { number, readable, writable, hung_up } => {

@@ -1,6 +1,6 @@
 //! Clients on sockets: taken in at the door, and watched for what they can take and give.
 //!
-//! Who may come in is the listener's to say.
+//! Who may come in was decided at the door.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use xenstore_store::{Caller, Way};
 
-use super::Server;
+use super::{Go, Server};
+use crate::handover::Arrival;
 use crate::peer::Peer;
 use crate::transport::Transport;
 use crate::wakeups::Interest;
@@ -20,21 +21,28 @@ const DOMAIN_CONNECTIONS_MAX: usize = 32;
 
 impl Server {
     /// Takes in those who knock. With no room left, nobody is listened to until somebody leaves:
-    /// a full process would else be woken again and again.
-    pub(super) fn take_in(&mut self, now: Duration) {
+    /// a full process would else be woken again and again. Where nobody will come any more, there
+    /// is nothing left to serve for.
+    pub(super) fn take_in(&mut self, now: Duration) -> Go {
         for _ in 0..KNOCKS {
-            let Some(listener) = &self.listener else { return };
-            match listener.accept() {
-                Ok(Some((stream, caller))) => self.welcome(stream, caller, now),
-                Ok(None) => (),
+            let Some(door) = &self.door else { break };
+            match door.accept() {
+                Ok(Arrival::Client(stream, caller)) => self.welcome(stream, caller, now),
+                Ok(Arrival::Nobody) => (),
+                Ok(Arrival::End) => return Go::Stop,
                 Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return,
+                    io::ErrorKind::WouldBlock => break,
                     // Who knocked has left already, or was disturbed.
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => (),
-                    _ => return self.listen(false),
+                    io::ErrorKind::ConnectionReset => return Go::Stop,
+                    _ => {
+                        self.listen(false);
+                        break;
+                    }
                 },
             }
         }
+        Go::On
     }
 
     pub(super) fn welcome(&mut self, stream: UnixStream, caller: Caller, now: Duration) {
@@ -51,12 +59,12 @@ impl Server {
     }
 
     pub(super) fn listen(&mut self, listening: bool) {
-        let Some(listener) = self.listener.as_ref().filter(|_| self.listening != listening) else {
+        let Some(door) = self.door.as_ref().filter(|_| self.listening != listening) else {
             return;
         };
         let changed = match listening {
-            true => self.wakeups.add_listener(listener),
-            false => self.wakeups.remove_listener(listener),
+            true => self.wakeups.add_door(door),
+            false => self.wakeups.remove_door(door),
         };
         if changed.is_ok() {
             self.listening = listening;
