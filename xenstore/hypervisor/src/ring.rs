@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use crate::page::{Page, RING_BYTES};
 
-/// `XENSTORE_SERVER_FEATURE_RECONNECTION` and `XENSTORE_SERVER_FEATURE_ERROR`.
-const FEATURES: u32 = 1 | 2;
 /// `XENSTORE_CONNECTED`.
 const CONNECTED: u32 = 0;
 /// `XENSTORE_RECONNECT`.
@@ -57,20 +55,21 @@ impl Trouble {
 }
 
 impl Ring {
-    /// Takes a ring where it stands: at its beginning, or where an earlier store has left it.
+    /// Takes a ring where it stands: at its beginning, or where an earlier store has left it. The
+    /// guest sees which `XENSTORE_SERVER_FEATURE_*` it is offered.
     #[must_use]
-    pub fn take(page: Page) -> Self {
+    pub fn take(page: Page, features: u32) -> Self {
         let interface = page.interface();
         let consumed = interface.request_consumer.load(Ordering::Relaxed);
         let produced = interface.response_producer.load(Ordering::Relaxed);
-        interface.features.store(FEATURES, Ordering::Relaxed);
+        interface.features.store(features, Ordering::Relaxed);
         interface.error.store(NO_ERROR, Ordering::Relaxed);
-        Self { page, consumed, produced }
-    }
-
-    /// Tells a guest that waits for a store that there is one.
-    pub fn connect(&self) {
-        self.page.interface().connection.store(CONNECTED, Ordering::Release);
+        let mut ring = Self { page, consumed, produced };
+        // Who waits for a store, or asked an earlier one to begin anew, is told that it may begin.
+        if ring.wants_reconnection() {
+            ring.reset();
+        }
+        ring
     }
 
     /// True when there is something to receive, or a lie to be found out.

@@ -48,18 +48,22 @@ impl Guests {
     }
 
     /// The ring of the kernel that the store runs on.
-    pub(crate) fn own(&mut self) -> Result<Seat, HypervisorError> {
+    pub(crate) fn own(&mut self, features: u32) -> Result<Seat, HypervisorError> {
         let (page, port) = self.hypervisor.own_ring()?;
-        Ok(Seat::new(Ring::take(page), port))
+        Ok(Seat::new(Ring::take(page, features), port))
     }
 
     /// The ring of a domain that was introduced.
-    pub(crate) fn meet(&mut self, introduction: Introduction) -> Result<Seat, HypervisorError> {
+    pub(crate) fn meet(
+        &mut self,
+        introduction: Introduction,
+        features: u32,
+    ) -> Result<Seat, HypervisorError> {
         let Introduction { domain, port } = introduction;
         let page = self.hypervisor.map(domain)?;
         let port = self.hypervisor.bind(domain, port)?;
         self.ports.insert(domain, port);
-        Ok(Seat::new(Ring::take(page), port))
+        Ok(Seat::new(Ring::take(page, features), port))
     }
 
     /// The peer of a domain that was met already, with a new port for it.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use lexopt::Parser;
 use lexopt::prelude::*;
-use xenstore_store::{Limits, Quota, Rates, RatesRefusal};
+use xenstore_store::{Limits, Quota, QuotaName, Rates, RatesRefusal};
 use xenstore_wire::DomainId;
 
 pub(crate) const USAGE: &str = "\
@@ -37,6 +37,10 @@ How much a domain may hold; dom0 is not limited:
   -t, --transaction N           open transactions (10)
   -A, --perm-nb N               permissions of a node (5)
   -M, --path-max N              bytes of a path below its home (2048)
+  -Q, --quota NAME=N            any quota by its name: nodes, watches, outstanding (20), memory
+                                (2621440), transactions, transaction-nodes (1024),
+                                node-permissions, path-max, node-size; 0 is no limit
+  -q, --quota-soft memory=N     bytes of memory, before there is a warning (2097152)
 
   -H, --help                    print this and leave
       --version                 print the version and leave
@@ -84,6 +88,8 @@ pub(crate) enum OptionsError {
     Malformed(#[from] lexopt::Error),
     #[error("limits: {0}")]
     Rates(RatesRefusal),
+    #[error("no quota is set by {0}")]
+    Quota(String),
     #[error("--uid-range {0}: has to leave out root and end before the last user")]
     UidRange(u32),
 }
@@ -117,6 +123,14 @@ impl Options {
                 Short('t') | Long("transaction") => quota.transactions = number(&mut parser)?,
                 Short('A') | Long("perm-nb") => quota.permissions = number(&mut parser)?,
                 Short('M') | Long("path-max") => quota.path = number(&mut parser)?,
+                Short('Q') | Long("quota") => set(&mut quota, &parser.value()?.string()?)?,
+                Short('q') | Long("quota-soft") => {
+                    let setting = parser.value()?.string()?;
+                    match setting.strip_prefix("memory=") {
+                        Some(_) => set(&mut quota, &format!("soft-{setting}"))?,
+                        None => return Err(OptionsError::Quota(setting)),
+                    }
+                }
                 Short('H' | 'h') | Long("help") => return Ok(Command::Help),
                 Long("version") => return Ok(Command::Version),
                 Short(_) | Long(_) | Value(_) => {
@@ -147,6 +161,15 @@ impl UidRange {
         let number = u16::try_from(uid.checked_sub(self.base.get())?).ok()?;
         DomainId::new(number).ok().filter(|domain| *domain != DomainId::DOM0)
     }
+}
+
+/// Sets a quota by its name.
+fn set(quota: &mut Quota, setting: &str) -> Result<(), OptionsError> {
+    let refusal = || OptionsError::Quota(setting.to_owned());
+    let (name, value) = setting.split_once('=').ok_or_else(refusal)?;
+    let name = QuotaName::parse(name.as_bytes()).ok_or_else(refusal)?;
+    quota.set(name, value.parse().map_err(|_| refusal())?);
+    Ok(())
 }
 
 fn number(parser: &mut Parser) -> Result<u32, lexopt::Error> {
@@ -193,6 +216,17 @@ mod tests {
             [nodes, node_size, watches, transactions, permissions, path],
             [1, 2, 3, 4, 6, 7]
         );
+    }
+
+    #[test]
+    fn a_quota_is_set_by_its_name() {
+        let options = served("-D -Q memory=5 --quota transaction-nodes=6 -q memory=4 -Q nodes=0");
+        let quota = options.limits.quota;
+        let values = [quota.memory, quota.transaction_nodes, quota.soft_memory, quota.nodes];
+        assert_eq!(values, [5, 6, 4, 0]);
+        for line in ["-D -Q memory", "-D -Q x=1", "-D -Q nodes=x", "-D -q nodes=1"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

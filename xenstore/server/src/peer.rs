@@ -29,6 +29,8 @@ pub(crate) struct Peer {
     held: Option<Held>,
     /// The client sends nothing more.
     ended: bool,
+    /// With so many messages on their way, it is not asked for more; none is no limit.
+    outstanding_max: Option<usize>,
 }
 
 /// What waits for tokens.
@@ -75,6 +77,7 @@ impl Peer {
             decoded: 0,
             held: None,
             ended: false,
+            outstanding_max: None,
         }
     }
 
@@ -147,6 +150,12 @@ impl Peer {
 
     fn is_paused(&self) -> bool {
         self.output.len() > PAUSE_BYTES
+            || self.outstanding_max.is_some_and(|max| self.output.messages() >= max)
+    }
+
+    /// Bounds the messages on their way from now on.
+    pub(crate) fn limit_outstanding(&mut self, max: Option<u32>) {
+        self.outstanding_max = max.and_then(|max| usize::try_from(max).ok());
     }
 
     /// Nothing more comes, and nothing is left to be done or written.

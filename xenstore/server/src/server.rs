@@ -208,6 +208,7 @@ impl Server {
         self.touched.insert(number);
         let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
         peer.in_line = false;
+        peer.limit_outstanding(self.store.outstanding_max(peer.id));
         if let Transport::Ring(_) = peer.transport
             && let Err(lost) = peer.fill(&mut self.scratch)
         {
@@ -266,6 +267,11 @@ impl Server {
         // Who introduces a domain doesn't end by it.
         if let Some(peer) = self.peers.get_mut(&number) {
             peer.output.reply(&answer.reply, message.request_id, message.transaction);
+        }
+        if let Some(peer) = self.peers.get(&number)
+            && let Some(domain) = self.store.take_warning(peer.id)
+        {
+            eprintln!("xenstored: domain {domain} holds more memory than its soft quota");
         }
         self.tell(answer.notices, answer.ended);
         Ok(true)

@@ -40,6 +40,8 @@ pub(crate) struct Connection {
     /// never changes its meaning.
     pub(crate) home: Path,
     pub(crate) watches: BTreeSet<(Target, Token)>,
+    /// About how much memory they take.
+    pub(crate) watch_bytes: usize,
     pub(crate) transactions: BTreeMap<TransactionId, Transaction>,
     last_transaction: u32,
 }
@@ -51,6 +53,7 @@ impl Connection {
             way,
             home: caller.domain().home(),
             watches: BTreeSet::new(),
+            watch_bytes: 0,
             transactions: BTreeMap::new(),
             last_transaction: 0,
         }

@@ -11,6 +11,10 @@ use xenstore_wire::DomainId;
 use crate::budget::Budget;
 use crate::caller::Caller;
 use crate::connection::ConnectionId;
+use crate::quota::Overrides;
+
+/// `XENSTORE_SERVER_FEATURE_RECONNECTION` and `XENSTORE_SERVER_FEATURE_ERROR` of `xs_wire.h`.
+pub(crate) const FEATURES: u32 = 1 | 2;
 
 #[derive(Debug)]
 pub(crate) struct Domain {
@@ -20,6 +24,12 @@ pub(crate) struct Domain {
     pub(crate) shut_down: bool,
     /// The number that tells it from a later domain of the same domid, once it is known.
     pub(crate) identity: Option<u128>,
+    /// Quotas of its own.
+    pub(crate) quotas: Overrides,
+    /// What its ring offers.
+    pub(crate) features: u32,
+    /// It holds more memory than there is a warning for, and people were told.
+    pub(crate) warned: bool,
     /// Whom it acts for.
     pub(crate) target: Option<DomainId>,
     /// Made with the domain and dropped with it, so that the next domain of the same number
@@ -35,6 +45,9 @@ impl Domain {
             introduced: false,
             shut_down: false,
             identity: None,
+            quotas: Overrides::new(),
+            features: FEATURES,
+            warned: false,
             target: None,
             budget: Budget::new(rates, now),
             connections: BTreeSet::new(),

@@ -28,7 +28,7 @@ mod watches;
 pub use caller::Caller;
 pub use connection::{ConnectionId, Way};
 pub use life::Life;
-pub use quota::Quota;
+pub use quota::{Quota, QuotaName};
 pub use xenstore_bucket::{Rates, RatesRefusal};
 
 pub use store::{Answer, Introduction, Limits, News, Notice, Outcome, Store};

@@ -5,6 +5,7 @@
 
 mod control;
 mod domains;
+mod quotas;
 mod transactions;
 mod watching;
 
@@ -250,6 +251,10 @@ impl Store {
             Request::SetTarget { domain, target } => self.set_target(from, domain, target),
             Request::GetDomainPath(domain) => Ok(Answer::of(Reply::DomainPath(domain.home()))),
             Request::IsDomainIntroduced(domain) => self.is_introduced(from, domain),
+            Request::GetFeature(domain) => self.get_feature(from, domain),
+            Request::SetFeature { domain, value } => self.set_feature(from, domain, value, now),
+            Request::GetQuota { domain, name } => self.get_quota(from, domain, name.as_deref()),
+            Request::SetQuota { domain, name, value } => self.set_quota(from, domain, &name, value),
             Request::Restrict(domain) => self.restrict(from, domain, now),
         }
     }
@@ -261,8 +266,9 @@ impl Store {
         path: &Path,
         operation: &PathOperation,
     ) -> Done {
+        let caller = self.connection(from)?.caller;
+        let quota = &self.quota(caller);
         let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
-        let (caller, quota) = (connection.caller, &self.limits.quota);
         if transaction == TransactionId::NONE {
             let Edit { reply, change } = apply(&mut self.tree, caller, quota, path, operation)?;
             let notices = self.announce(change.as_slice());

@@ -1,8 +1,8 @@
 //! What a client may ask, as a closed list, read from payloads and written to them.
 //!
 //! The operations that act on one node are grouped, so that path, permission and quota are decided
-//! in one place. Operations of the header that no server here serves yet (features and quotas)
-//! are refused as unsupported.
+//! in one place. Whether a quota or a feature of some name or number exists is
+//! for the store to say.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -64,6 +64,31 @@ pub enum Request {
     GetDomainPath(DomainId),
     /// IS_DOMAIN_INTRODUCED.
     IsDomainIntroduced(DomainId),
+    /// GET_FEATURE: of the caller where no domain is named.
+    GetFeature(Option<DomainId>),
+    /// SET_FEATURE.
+    SetFeature {
+        /// Whose.
+        domain: DomainId,
+        /// What is offered, a bit each.
+        value: u32,
+    },
+    /// GET_QUOTA: the list of names where none is named.
+    GetQuota {
+        /// Whose, everybody's where none is named.
+        domain: Option<DomainId>,
+        /// Which.
+        name: Option<Vec<u8>>,
+    },
+    /// SET_QUOTA.
+    SetQuota {
+        /// Whose, everybody's where none is named.
+        domain: Option<DomainId>,
+        /// Which.
+        name: Vec<u8>,
+        /// How much; zero is no limit.
+        value: u32,
+    },
     /// RESTRICT.
     Restrict(DomainId),
 }
@@ -95,9 +120,6 @@ pub enum RequestRefusal {
     /// The number is no operation's, or that of something only servers send.
     #[error("operation {0} is no request")]
     UnknownOperation(u32),
-    /// The operation is of the protocol, but not served.
-    #[error("{} is not supported", .0.name())]
-    Unsupported(Operation),
     /// The payload has too few strings or too many, or one isn't ended.
     #[error("the payload has the wrong number of strings")]
     WrongCount,
@@ -186,13 +208,13 @@ impl Request {
             Operation::SetTarget => set_target(payload),
             Operation::Restrict => Ok(Self::Restrict(domain(payload)?)),
             Operation::DirectoryPart => directory_part(payload, home),
+            Operation::GetFeature => get_feature(payload),
+            Operation::SetFeature => set_feature(payload),
+            Operation::GetQuota => get_quota(payload),
+            Operation::SetQuota => set_quota(payload),
             Operation::WatchEvent | Operation::Error => {
                 Err(RequestRefusal::UnknownOperation(number))
             }
-            Operation::GetFeature
-            | Operation::SetFeature
-            | Operation::GetQuota
-            | Operation::SetQuota => Err(RequestRefusal::Unsupported(operation)),
         }
     }
 
@@ -215,6 +237,10 @@ impl Request {
             Self::SetTarget { .. } => Operation::SetTarget,
             Self::GetDomainPath(_) => Operation::GetDomainPath,
             Self::IsDomainIntroduced(_) => Operation::IsDomainIntroduced,
+            Self::GetFeature(_) => Operation::GetFeature,
+            Self::SetFeature { .. } => Operation::SetFeature,
+            Self::GetQuota { .. } => Operation::GetQuota,
+            Self::SetQuota { .. } => Operation::SetQuota,
             Self::Restrict(_) => Operation::Restrict,
         }
     }
@@ -257,6 +283,21 @@ impl Request {
             Self::Introduce { domain, frame, port } => {
                 append_string(format!("{domain}\0{frame}\0{port}").as_bytes(), out);
             }
+            Self::GetFeature(domain) => append_domain(*domain, out),
+            Self::SetFeature { domain, value } => {
+                append_string(format!("{domain}\0{value}").as_bytes(), out);
+            }
+            Self::GetQuota { domain, name } => {
+                append_domain(*domain, out);
+                if let Some(name) = name {
+                    append_string(name, out);
+                }
+            }
+            Self::SetQuota { domain, name, value } => {
+                append_domain(*domain, out);
+                append_string(name, out);
+                append_string(format!("{value}").as_bytes(), out);
+            }
             Self::SetTarget { domain, target } => {
                 append_string(format!("{domain}\0{target}").as_bytes(), out);
             }
@@ -298,6 +339,66 @@ impl PathOperation {
 fn append_string(string: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(string);
     out.push(0);
+}
+
+fn append_domain(domain: Option<DomainId>, out: &mut Vec<u8>) {
+    if let Some(domain) = domain {
+        append_string(format!("{domain}").as_bytes(), out);
+    }
+}
+
+/// All strings of a payload, of which there are few.
+fn strings<const MAX: usize>(payload: &[u8]) -> Result<Vec<&[u8]>, RequestRefusal> {
+    let mut strings = Strings::new(payload);
+    let mut found = Vec::new();
+    while !strings.is_empty() {
+        if found.len() == MAX {
+            return Err(RequestRefusal::WrongCount);
+        }
+        found.push(strings.take()?);
+    }
+    Ok(found)
+}
+
+fn number(text: &[u8]) -> Result<u32, RequestRefusal> {
+    let number = decimal(text).ok_or(RequestRefusal::Number)?;
+    u32::try_from(number).map_err(|_| RequestRefusal::Number)
+}
+
+fn get_feature(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    let domain = match strings::<1>(payload)?.as_slice() {
+        // Old clients can't send nothing: they send an empty string.
+        [] | [b""] => None,
+        [domain, ..] => Some(DomainId::parse(domain)?),
+    };
+    Ok(Request::GetFeature(domain))
+}
+
+fn set_feature(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    match strings::<2>(payload)?.as_slice() {
+        [domain, value] => {
+            Ok(Request::SetFeature { domain: DomainId::parse(domain)?, value: number(value)? })
+        }
+        _ => Err(RequestRefusal::WrongCount),
+    }
+}
+
+fn get_quota(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    let (domain, name) = match strings::<2>(payload)?.as_slice() {
+        [] | [b""] => (None, None),
+        [name] => (None, Some(name.to_vec())),
+        [domain, name, ..] => (Some(DomainId::parse(domain)?), Some(name.to_vec())),
+    };
+    Ok(Request::GetQuota { domain, name })
+}
+
+fn set_quota(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    let (domain, name, value) = match strings::<3>(payload)?.as_slice() {
+        [name, value] => (None, *name, number(value)?),
+        [domain, name, value] => (Some(DomainId::parse(domain)?), *name, number(value)?),
+        _ => return Err(RequestRefusal::WrongCount),
+    };
+    Ok(Request::SetQuota { domain, name: name.to_vec(), value })
 }
 
 fn control(payload: &[u8]) -> Result<Request, RequestRefusal> {

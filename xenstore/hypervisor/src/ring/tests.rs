@@ -25,7 +25,7 @@ fn started() -> (Machine, Guest) {
 }
 
 fn taken(machine: &Machine, guest: &Guest) -> Ring {
-    Ring::take(FakeHypervisor::new(machine).map(guest.domain()).expect("its page"))
+    Ring::take(FakeHypervisor::new(machine).map(guest.domain()).expect("its page"), 3)
 }
 
 fn received(ring: &mut Ring) -> Result<Vec<u8>, Broken> {
@@ -134,6 +134,16 @@ fn a_ring_that_an_earlier_store_has_left_is_taken_where_it_stands() {
     assert_eq!(received(&mut next), Ok(b"two".to_vec()));
     assert_eq!(next.send(b"s"), Ok(1));
     assert_eq!(guest.read(), b"answers");
+}
+
+#[test]
+fn a_guest_that_waits_for_a_store_is_told_that_there_is_one() {
+    let (machine, guest) = started();
+    guest.set(Word::Connection, 1);
+    guest.write(b"left by another kernel");
+    let mut ring = taken(&machine, &guest);
+    assert_eq!(guest.word(Word::Connection), 0);
+    assert_eq!(received(&mut ring), Ok(vec![]));
 }
 
 /// Whatever the words are at any moment, no more than a ring is ever taken or given, and every call

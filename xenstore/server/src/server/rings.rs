@@ -18,7 +18,7 @@ impl Server {
     /// Serves the kernel that the store runs on, where there is a hypervisor.
     pub(super) fn meet_own_kernel(&mut self, now: Duration) -> Result<(), ServerError> {
         if let Some(guests) = &mut self.guests {
-            let seat = guests.own()?;
+            let seat = guests.own(self.store.features(DomainId::DOM0))?;
             self.sit(seat, Caller::Dom0, now);
         }
         Ok(())
@@ -40,7 +40,7 @@ impl Server {
                 self.begin_anew(number, moved, now);
                 Ok(None)
             }
-            Ok(None) => guests.meet(introduction).map(Some),
+            Ok(None) => guests.meet(introduction, self.store.features(domain)).map(Some),
             Err(error) => Err(error),
         };
         let seat = match met {

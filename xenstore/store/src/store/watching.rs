@@ -1,8 +1,9 @@
 //! Watches taken and given back, and changes told to those who may know.
 
 use alloc::vec::Vec;
+use core::mem::size_of;
 
-use xenstore_wire::{Operation, Permissions, Reply, Special, Watch, WatchEvent};
+use xenstore_wire::{Operation, Permissions, Reply, Special, Token, Watch, WatchEvent};
 
 use super::{Answer, Done, Notice, Store};
 use crate::caller::{Caller, Need};
@@ -12,13 +13,22 @@ use crate::quota::fits;
 use crate::refusal::Refusal;
 use crate::watches::{Concern, Target};
 
+/// About how much memory a watch takes: it is kept by its owner and in the index.
+fn bytes_of_watch((target, token): &(Target, Token)) -> usize {
+    let path = match target {
+        Target::Node(path) => path.as_str().len(),
+        Target::Special(_) => 0,
+    };
+    2 * size_of::<(Target, Token)>() + path + token.as_bytes().len()
+}
+
 impl Store {
     /// WATCH: anybody may watch anything, for who may not read it hears nothing of it. One event
     /// comes at once, whether there is a node or not.
     pub(super) fn watch(&mut self, from: ConnectionId, watch: Watch) -> Done {
         let connection = self.connection(from)?;
         let (target, home) = Target::of(&watch.name, &connection.home);
-        let quota = &self.limits.quota;
+        let quota = self.quota(connection.caller);
         if connection.caller != Caller::Dom0
             && let Target::Node(path) = &target
             && !quota.allows_path(path)
@@ -33,10 +43,17 @@ impl Store {
         if connection.caller != Caller::Dom0 && !fits(held + 1, quota.watches) {
             return Err(Refusal::Quota);
         }
+        let bytes = bytes_of_watch(&known);
+        if let Some(domain) = connection.caller.limited()
+            && !fits(self.tree.bytes_of(domain).saturating_add(bytes), quota.memory)
+        {
+            return Err(Refusal::Quota);
+        }
         self.watches.add(&known.0, from, known.1.clone(), home);
         let event = WatchEvent { name: watch.name, token: known.1.clone() };
         if let Some(connection) = self.connections.get_mut(&from) {
             connection.watches.insert(known);
+            connection.watch_bytes += bytes;
         }
         let notices = Vec::from([Notice { to: from, event }]);
         Ok(Answer::with(Reply::Done(Operation::Watch), notices))
@@ -49,6 +66,7 @@ impl Store {
         if !connection.watches.remove(&known) {
             return Err(Refusal::NoWatch);
         }
+        connection.watch_bytes = connection.watch_bytes.saturating_sub(bytes_of_watch(&known));
         self.watches.remove(&known.0, from, &known.1);
         Ok(Answer::of(Reply::Done(Operation::Unwatch)))
     }
@@ -57,6 +75,7 @@ impl Store {
     pub(super) fn reset_watches(&mut self, from: ConnectionId) -> Done {
         let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
         connection.transactions.clear();
+        connection.watch_bytes = 0;
         for (target, token) in core::mem::take(&mut connection.watches) {
             self.watches.remove(&target, from, &token);
         }

@@ -183,6 +183,7 @@ fn any_operation() -> impl Strategy<Value = PathOperation> {
 fn any_request() -> impl Strategy<Value = Request> {
     let special = || prop::sample::select(Special::ALL.to_vec());
     let word = || prop::collection::vec(1..=u8::MAX, 0..6);
+    let name = || prop::collection::vec(1..=u8::MAX, 1..9);
     prop_oneof![
         prop::collection::vec(word(), 1..4).prop_map(Request::Control),
         (any_path(), any_operation()).prop_map(|(path, operation)| Request::Path(path, operation)),
@@ -203,6 +204,14 @@ fn any_request() -> impl Strategy<Value = Request> {
             .prop_map(|(domain, target)| Request::SetTarget { domain, target }),
         any_domain().prop_map(Request::GetDomainPath),
         any_domain().prop_map(Request::IsDomainIntroduced),
+        prop::option::of(any_domain()).prop_map(Request::GetFeature),
+        (any_domain(), any::<u32>())
+            .prop_map(|(domain, value)| Request::SetFeature { domain, value }),
+        Just(Request::GetQuota { domain: None, name: None }),
+        (prop::option::of(any_domain()), name())
+            .prop_map(|(domain, name)| Request::GetQuota { domain, name: Some(name) }),
+        (prop::option::of(any_domain()), name(), any::<u32>())
+            .prop_map(|(domain, name, value)| Request::SetQuota { domain, name, value }),
         any_domain().prop_map(Request::Restrict),
     ]
 }

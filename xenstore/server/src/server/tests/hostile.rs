@@ -126,7 +126,8 @@ fn xsa_326_a_guest_that_never_reads_holds_a_bounded_number_of_replies() {
         world.run();
         world.pass(Duration::from_millis(10));
     }
-    assert!(taken < 300, "{taken} requests were taken without a reply being read");
+    // Twenty replies wait, as the quota says; the rest lies in the ring, and in one read of it.
+    assert!(taken < 20 + 100, "{taken} requests were taken without a reply being read");
     assert_served(&mut world, &mut good);
     // It is served again once it reads.
     let mut heard = 0;
@@ -135,7 +136,7 @@ fn xsa_326_a_guest_that_never_reads_holds_a_bounded_number_of_replies() {
         bad.end.kick();
         world.pass(Duration::from_millis(10));
     }
-    assert!(heard >= 90, "{heard}");
+    assert_eq!(heard, taken, "each is answered");
     assert_eq!(bad.end.word(Word::Error), 0);
 }
 
