@@ -51,7 +51,7 @@ impl Output {
             Name::Absolute(_) | Name::Relative(_) => {
                 self.events.insert(event);
             }
-            Name::Special(_) => (),
+            Name::Special(_) | Name::DomainSpecial(_) => (),
         }
     }
 

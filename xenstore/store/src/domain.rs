@@ -13,8 +13,13 @@ use crate::caller::Caller;
 use crate::connection::ConnectionId;
 use crate::quota::Overrides;
 
-/// `XENSTORE_SERVER_FEATURE_RECONNECTION` and `XENSTORE_SERVER_FEATURE_ERROR` of `xs_wire.h`.
-pub(crate) const FEATURES: u32 = 1 | 2;
+/// `XENSTORE_SERVER_FEATURE_*` of `xs_wire.h`: reconnection, the error word, watches of some depth,
+/// and permissions for every domain.
+pub(crate) const FEATURES: u32 = 1 | 2 | WATCH_DEPTH | EVERY_DOMAIN;
+/// `XENSTORE_SERVER_FEATURE_WATCHDEPTH`.
+pub(crate) const WATCH_DEPTH: u32 = 4;
+/// `XENSTORE_SERVER_FEATURE_DOMID_ANY`.
+pub(crate) const EVERY_DOMAIN: u32 = 8;
 
 #[derive(Debug)]
 pub(crate) struct Domain {

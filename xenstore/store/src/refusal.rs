@@ -56,6 +56,9 @@ pub(crate) enum Refusal {
     /// A feature was asked for that there is none of.
     #[error("no such feature")]
     NoFeature,
+    /// A depth that the name or the caller can't have.
+    #[error("no watch of that depth")]
+    NoDepth,
     /// CONTROL has no such command.
     #[error("no such command")]
     NoCommand,
@@ -82,6 +85,7 @@ impl Refusal {
             | Self::PathTooLong
             | Self::NoQuota
             | Self::NoFeature
+            | Self::NoDepth
             | Self::NoCommand => ErrorCode::Einval,
             Self::Denied => ErrorCode::Eacces,
             Self::GivenAway => ErrorCode::Eperm,

@@ -239,7 +239,8 @@ impl Store {
             Request::SetSpecialPermissions(special, permissions) => {
                 self.set_special_permissions(from, special, permissions)
             }
-            Request::Watch(watch) => self.watch(from, watch),
+            Request::Watch(watch) => self.watch(from, watch, None),
+            Request::WatchDepth(watch, depth) => self.watch(from, watch, Some(depth)),
             Request::Unwatch(watch) => self.unwatch(from, &watch),
             Request::ResetWatches => self.reset_watches(from),
             Request::TransactionStart => self.start_transaction(from, transaction),
@@ -266,6 +267,9 @@ impl Store {
         path: &Path,
         operation: &PathOperation,
     ) -> Done {
+        if let PathOperation::SetPermissions(permissions) = operation {
+            self.require_named(from, permissions)?;
+        }
         let caller = self.connection(from)?.caller;
         let quota = &self.quota(caller);
         let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;

@@ -29,6 +29,9 @@ pub enum Request {
     SetSpecialPermissions(Special, Permissions),
     /// WATCH.
     Watch(Watch),
+    /// WATCH of what changes so many steps below a node at most, or of each domain that something
+    /// happens to.
+    WatchDepth(Watch, u16),
     /// UNWATCH.
     Unwatch(Watch),
     /// RESET_WATCHES.
@@ -186,7 +189,7 @@ impl Request {
             Operation::Directory => path(PathOperation::Directory),
             Operation::Read => path(PathOperation::Read),
             Operation::GetPermissions => get_permissions(payload, home),
-            Operation::Watch => Ok(Self::Watch(Watch::parse(Strings::new(payload))?)),
+            Operation::Watch => watch(payload),
             Operation::Unwatch => Ok(Self::Unwatch(Watch::parse(Strings::new(payload))?)),
             // Servers have never looked at the payload of these two.
             Operation::TransactionStart => Ok(Self::TransactionStart),
@@ -226,7 +229,7 @@ impl Request {
             Self::Path(_, operation) => operation.operation(),
             Self::GetSpecialPermissions(_) => Operation::GetPermissions,
             Self::SetSpecialPermissions(..) => Operation::SetPermissions,
-            Self::Watch(_) => Operation::Watch,
+            Self::Watch(_) | Self::WatchDepth(..) => Operation::Watch,
             Self::Unwatch(_) => Operation::Unwatch,
             Self::ResetWatches => Operation::ResetWatches,
             Self::TransactionStart => Operation::TransactionStart,
@@ -276,6 +279,10 @@ impl Request {
                 permissions.append(out);
             }
             Self::Watch(watch) | Self::Unwatch(watch) => watch.append(out),
+            Self::WatchDepth(watch, depth) => {
+                watch.append(out);
+                append_string(format!("{depth}").as_bytes(), out);
+            }
             Self::ResetWatches | Self::TransactionStart => out.push(0),
             Self::TransactionEnd { commit } => {
                 append_string(if *commit { b"T" } else { b"F" }, out)
@@ -401,6 +408,18 @@ fn set_quota(payload: &[u8]) -> Result<Request, RequestRefusal> {
     Ok(Request::SetQuota { domain, name: name.to_vec(), value })
 }
 
+fn watch(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    let mut strings = Strings::new(payload);
+    let (name, token) = (strings.take()?, strings.take()?);
+    let watch = Watch::of(name, token)?;
+    if strings.is_empty() {
+        return Ok(Request::Watch(watch));
+    }
+    let depth = decimal(Strings::only(strings.take_rest())?).ok_or(RequestRefusal::Number)?;
+    let depth = u16::try_from(depth).map_err(|_| RequestRefusal::Number)?;
+    Ok(Request::WatchDepth(watch, depth))
+}
+
 fn control(payload: &[u8]) -> Result<Request, RequestRefusal> {
     let mut strings = Strings::new(payload);
     let mut words = Vec::new();
@@ -416,6 +435,7 @@ fn get_permissions(payload: &[u8], home: &Path) -> Result<Request, RequestRefusa
         Name::Absolute(path) => Request::Path(path, operation),
         Name::Relative(path) => Request::Path(path.under(home), operation),
         Name::Special(special) => Request::GetSpecialPermissions(special),
+        Name::DomainSpecial(_) => return Err(PathRefusal::UnknownSpecial.into()),
     })
 }
 
@@ -429,6 +449,7 @@ fn set_permissions(payload: &[u8], home: &Path) -> Result<Request, RequestRefusa
             Request::Path(path.under(home), PathOperation::SetPermissions(permissions))
         }
         Name::Special(special) => Request::SetSpecialPermissions(special, permissions),
+        Name::DomainSpecial(_) => return Err(PathRefusal::UnknownSpecial.into()),
     })
 }
 

@@ -21,7 +21,10 @@ impl Store {
         let done = Reply::Done(Operation::Introduce);
         match core::mem::replace(&mut known.introduced, true) {
             true => Answer::of(done),
-            false => Answer::with(done, self.announce_special(Special::IntroduceDomain)),
+            false => Answer::with(
+                done,
+                self.announce_special(Special::IntroduceDomain, &[introduction.domain]),
+            ),
         }
     }
 
@@ -35,7 +38,7 @@ impl Store {
     /// when there is another domain of its domid by now.
     pub fn hear_of_lives(&mut self, lives: &[(DomainId, Life)]) -> News {
         let mut news = News::default();
-        let mut released = false;
+        let mut released = Vec::new();
         for (domain, life) in lives {
             let Some(known) = self.domains.get_mut(domain).filter(|known| known.introduced) else {
                 continue;
@@ -46,17 +49,19 @@ impl Store {
                 Life::Gone => (None, false),
             };
             if identity.is_some_and(|found| *known.identity.get_or_insert(found) == found) {
-                released |= shut_down && !known.shut_down;
+                if shut_down && !known.shut_down {
+                    released.push(*domain);
+                }
                 known.shut_down |= shut_down;
             } else {
-                released = true;
+                released.push(*domain);
                 let (notices, ended) = self.forget(*domain);
                 news.notices.extend(notices);
                 news.ended.extend(ended);
             }
         }
-        if released {
-            news.notices.extend(self.announce_special(Special::ReleaseDomain));
+        if !released.is_empty() {
+            news.notices.extend(self.announce_special(Special::ReleaseDomain, &released));
         }
         news
     }
@@ -72,7 +77,7 @@ impl Store {
             return Err(Refusal::NoDomain);
         }
         let (mut notices, ended) = self.forget(domain);
-        notices.extend(self.announce_special(Special::ReleaseDomain));
+        notices.extend(self.announce_special(Special::ReleaseDomain, &[domain]));
         Ok(Answer { reply: Reply::Done(Operation::Release), notices, ended })
     }
 

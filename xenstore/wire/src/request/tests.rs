@@ -5,7 +5,7 @@ use alloc::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Access, Component, Decoder, PAYLOAD_MAX, Progress, Token};
+use crate::{Access, Component, Decoder, DomainSpecial, PAYLOAD_MAX, Progress, Token};
 
 fn parse(operation: Operation, payload: &[u8]) -> Result<Request, RequestRefusal> {
     Request::parse(operation.number(), payload, &DomainId::DOM0.home())
@@ -116,6 +116,35 @@ fn a_target_needs_two_domains() {
 }
 
 #[test]
+fn a_watch_may_have_a_depth() {
+    let watch = Watch { name: "/a".parse().expect("a path"), token: Token::new(b"t").expect("") };
+    assert_eq!(parse(Operation::Watch, b"/a\0t\0"), Ok(Request::Watch(watch.clone())));
+    let deep = |depth| Ok(Request::WatchDepth(watch.clone(), depth));
+    assert_eq!(parse(Operation::Watch, b"/a\0t\x000\0"), deep(0));
+    assert_eq!(parse(Operation::Watch, b"/a\0t\x0065535\0"), deep(u16::MAX));
+    for payload in [&b"/a\0t\x0065536\0"[..], b"/a\0t\0-1\0", b"/a\0t\0\0"] {
+        assert_eq!(parse(Operation::Watch, payload), Err(RequestRefusal::Number));
+    }
+    assert_eq!(parse(Operation::Watch, b"/a\0t\x001\0x\0"), Err(RequestRefusal::WrongCount));
+}
+
+#[test]
+fn a_special_name_of_one_domain_can_be_watched_and_nothing_else() {
+    let named = |text: &str| text.parse::<Name>();
+    let seven = DomainId::new(7).expect("a small number");
+    let expected = Name::DomainSpecial(DomainSpecial::new(Special::ReleaseDomain, seven));
+    assert_eq!(expected.as_str(), "@releaseDomain/7");
+    assert_eq!(named("@releaseDomain/7"), Ok(expected));
+    for text in ["@releaseDomain/", "@releaseDomain/07", "@releaseDomain/32752", "@other/1"] {
+        assert_eq!(named(text), Err(PathRefusal::UnknownSpecial), "{text}");
+    }
+    for operation in [Operation::Read, Operation::GetPermissions, Operation::Rm] {
+        let refusal = RequestRefusal::Path(PathRefusal::UnknownSpecial);
+        assert_eq!(parse(operation, b"@releaseDomain/7\0"), Err(refusal));
+    }
+}
+
+#[test]
 fn what_only_servers_send_is_no_request() {
     for number in [15, 16, 27, 0xffff, u32::MAX] {
         let refusal = RequestRefusal::UnknownOperation(number);
@@ -161,6 +190,8 @@ fn any_watch() -> impl Strategy<Value = Watch> {
         any_path().prop_map(Name::Absolute),
         "[A-Za-z0-9_-]{1,9}".prop_map(|text| text.parse().expect("a relative path")),
         prop::sample::select(Special::ALL.to_vec()).prop_map(Name::Special),
+        (prop::sample::select(Special::ALL.to_vec()), any_domain())
+            .prop_map(|(special, domain)| Name::DomainSpecial(DomainSpecial::new(special, domain))),
     ];
     (name, prop::collection::vec(1..=u8::MAX, 0..9))
         .prop_map(|(name, token)| Watch { name, token: Token::new(&token).expect("no NUL") })
@@ -192,6 +223,7 @@ fn any_request() -> impl Strategy<Value = Request> {
             Request::SetSpecialPermissions(special, permissions)
         }),
         any_watch().prop_map(Request::Watch),
+        (any_watch(), any::<u16>()).prop_map(|(watch, depth)| Request::WatchDepth(watch, depth)),
         any_watch().prop_map(Request::Unwatch),
         Just(Request::ResetWatches),
         Just(Request::TransactionStart),

@@ -42,7 +42,7 @@ fn the_page_says_what_the_store_offers() {
     let mut world = World::new();
     let five = world.guest(5);
     let words = [Word::Features, Word::Connection, Word::Error].map(|word| five.end.word(word));
-    assert_eq!(words, [3, 0, 0]);
+    assert_eq!(words, [15, 0, 0]);
 }
 
 #[test]
