@@ -78,11 +78,18 @@ impl Guest {
         word.of(self.page.interface()).store(value, Ordering::Release);
     }
 
+    /// How many bytes the store has room for.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let producer = self.word(Word::RequestProducer);
+        let unread = producer.wrapping_sub(self.word(Word::RequestConsumer));
+        RING_BYTES.saturating_sub(usize::try_from(unread).unwrap_or(RING_BYTES))
+    }
+
     /// Writes bytes that the store has room for, without waking it; says how many.
     pub fn write(&self, bytes: &[u8]) -> usize {
         let producer = self.word(Word::RequestProducer);
-        let unread = producer.wrapping_sub(self.word(Word::RequestConsumer));
-        let room = RING_BYTES.saturating_sub(usize::try_from(unread).unwrap_or(RING_BYTES));
+        let room = self.room();
         let mut written = 0_u32;
         for byte in bytes.iter().take(room) {
             self.scribble(producer.wrapping_add(written), *byte);

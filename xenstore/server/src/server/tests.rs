@@ -3,6 +3,7 @@
 //!
 //! What requests mean is tested in `xenstore-store`.
 
+mod advisories;
 mod hostile;
 mod lives;
 mod rings;
