@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use xenstore_hypervisor::{HypervisorError, Trouble};
 use xenstore_store::{Caller, ConnectionId, Limits, Notice, Outcome, Store};
-use xenstore_wire::Message;
+use xenstore_wire::{Message, Operation, Reply};
 
 use crate::door::Door;
 use crate::guests::Guests;
@@ -264,6 +264,9 @@ impl Server {
             }
         };
         self.waiting.forget(number);
+        if message.operation() == Some(Operation::Control) {
+            self.after_control(&message, &answer.reply);
+        }
         // Who introduces a domain doesn't end by it.
         if let Some(peer) = self.peers.get_mut(&number) {
             peer.output.reply(&answer.reply, message.request_id, message.transaction);
@@ -275,6 +278,17 @@ impl Server {
         }
         self.tell(answer.notices, answer.ended);
         Ok(true)
+    }
+
+    /// Does what CONTROL asks of the process rather than of the store.
+    fn after_control(&mut self, message: &Message, reply: &Reply) {
+        // The rates may be others now.
+        for number in self.waiting.due(Duration::MAX) {
+            self.line_up(number);
+        }
+        if let (Reply::Text(_), Some(words)) = (reply, message.payload.strip_prefix(b"print\0")) {
+            eprintln!("xenstored: {}", words.strip_suffix(b"\0").unwrap_or(words).escape_ascii());
+        }
     }
 
     /// Tells everybody who is to hear of what was done.

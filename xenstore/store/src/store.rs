@@ -233,7 +233,7 @@ impl Store {
         now: Duration,
     ) -> Done {
         match request {
-            Request::Control(words) => self.control(from, &words),
+            Request::Control(words) => self.control(from, &words, now),
             Request::Path(path, operation) => self.on_node(from, transaction, &path, &operation),
             Request::GetSpecialPermissions(special) => self.special_permissions(from, special),
             Request::SetSpecialPermissions(special, permissions) => {

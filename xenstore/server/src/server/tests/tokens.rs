@@ -133,6 +133,33 @@ fn neither_reconnection_nor_introduction_fills_the_bucket() {
 }
 
 #[test]
+fn another_rate_holds_at_once_and_neither_refills_nor_punishes() {
+    let mut world = slow();
+    let mut five = world.guest(5);
+    world.pass(Duration::from_secs(10));
+    for _ in 0..23 {
+        five.send("READ none|");
+        world.run();
+    }
+    assert_eq!(five.hear().len(), 20);
+    // A hundred times as fast: who waits doesn't wait out the old time, and nothing is given away.
+    assert_eq!(world.dom0("CONTROL rate|set|operations-per-second|1000|"), "OK|");
+    assert_eq!(five.hear(), [""; 0]);
+    for _ in 0..3 {
+        world.pass(TENTH / 100);
+        assert_eq!(five.hear(), ["ENOENT"]);
+    }
+    // While it waited its kicks were merged into one, which brings nothing any more and is paid for.
+    world.pass(TENTH / 100);
+    assert_eq!(world.dom0("CONTROL rate|set|burst|40|"), "OK|");
+    world.pass(TENTH / 100);
+    assert_eq!(world.ask(&mut five, "READ none|"), "ENOENT");
+    five.send("READ none|");
+    world.run();
+    assert_eq!(five.hear(), [""; 0]);
+}
+
+#[test]
 fn dom0s_kernel_is_not_limited() {
     let mut world = slow();
     for _ in 0..200 {
