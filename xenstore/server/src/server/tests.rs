@@ -7,5 +7,6 @@ mod advisories;
 mod hostile;
 mod lives;
 mod rings;
+mod seeded;
 mod tokens;
 mod world;
