@@ -4,8 +4,10 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
 use xenstore_hypervisor::Lives;
 use xenstore_store::Life;
 use xenstore_wire::DomainId;
@@ -31,7 +33,7 @@ pub(crate) struct Asking {
 /// The parent's end.
 #[derive(Debug)]
 pub(crate) struct Answering {
-    store: File,
+    store: OwnedFd,
     lives: Box<dyn Lives>,
 }
 
@@ -69,19 +71,21 @@ impl Lives for Asking {
 impl Answering {
     /// Answers over a socket of packets.
     pub(crate) fn new(store: OwnedFd, lives: Box<dyn Lives>) -> Self {
-        Self { store: store.into(), lives }
+        Self { store, lives }
     }
 
-    /// Answers a question that has come; false when none will come any more.
+    /// Answers a question that has come; false when none will come any more. It never waits: a
+    /// store that asks without taking its answers is an error.
     ///
     /// In place of one that couldn't be had comes one that is none.
     pub(crate) fn answer(&mut self) -> io::Result<bool> {
         let mut question = [0; DOMAINS_MAX * QUESTION_BYTES];
-        let size = match self.store.read(&mut question) {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let size = match recv(self.store.as_raw_fd(), &mut question, flags) {
             Ok(0) => return Ok(false),
             Ok(size) => size,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(true),
-            Err(error) => return Err(error),
+            Err(Errno::EINTR | Errno::EAGAIN) => return Ok(true),
+            Err(errno) => return Err(errno.into()),
         };
         let numbers = question.get(..size).unwrap_or_default().as_chunks::<QUESTION_BYTES>().0;
         let domains = numbers.iter().map(|number| DomainId::new(u16::from_le_bytes(*number)));
@@ -96,10 +100,12 @@ impl Answering {
                 Vec::from([NO_ANSWER])
             }
         };
-        self.store.write_all(&answer).map(|()| true)
+        // A packet goes whole or not at all.
+        send(self.store.as_raw_fd(), &answer, flags)?;
+        Ok(true)
     }
 
-    pub(crate) fn socket(&self) -> &File {
+    pub(crate) fn socket(&self) -> &OwnedFd {
         &self.store
     }
 }
@@ -129,8 +135,10 @@ fn decode(bytes: &[u8; ANSWER_BYTES]) -> Life {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
     use std::thread;
 
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
     use super::*;
@@ -169,7 +177,12 @@ mod tests {
         let (mut asking, parent) = pair();
         let parent = thread::spawn(move || {
             let mut answering = Answering::new(parent, Box::new(ByNumber));
-            while answering.answer().expect("the store lives") {}
+            let mut goes_on = true;
+            while goes_on {
+                let mut asked = [PollFd::new(answering.socket().as_fd(), PollFlags::POLLIN)];
+                poll(&mut asked, PollTimeout::NONE).expect("it can be waited for");
+                goes_on = answering.answer().expect("the store lives");
+            }
         });
         for count in [0, 1, 512, 513, 2000] {
             let domains = domains(100..100 + count);
@@ -180,6 +193,18 @@ mod tests {
         assert_eq!(failed.kind(), io::ErrorKind::InvalidData);
         drop(asking);
         parent.join().expect("it ends with the store");
+    }
+
+    #[test]
+    fn a_store_that_takes_no_answers_does_not_hold_the_parent_up() {
+        let (mut asking, parent) = pair();
+        let mut answering = Answering::new(parent, Box::new(ByNumber));
+        assert!(answering.answer().expect("nothing was asked yet"));
+        let failed = (0..10_000).find_map(|_| {
+            asking.parent.write_all(&[5, 0].repeat(DOMAINS_MAX)).expect("the parent takes it");
+            answering.answer().err()
+        });
+        assert_eq!(failed.map(|error| error.kind()), Some(io::ErrorKind::WouldBlock));
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Parent {
         let census = match privcmd {
             Some(privcmd) => {
                 let (ours, theirs) = packets(SockFlag::SOCK_CLOEXEC)
-                    .and_then(|(ours, theirs)| wait_no_longer(&theirs).map(|()| (ours, theirs)))
+                    .and_then(|pair| wait_no_longer(&pair.1).map(|()| pair))
                     .map_err(ParentError::Prepare)?;
                 descriptors.push((LIVES, theirs));
                 Some(Answering::new(ours, Box::new(privcmd)))
@@ -322,7 +322,10 @@ impl Parent {
             Some(Signal::SIGTERM | Signal::SIGINT) => Ok(true),
             Some(_) | None => match self.ending() {
                 Some(ended) => {
-                    self.pass_log_on();
+                    // The pipe has an end, for nobody else has it.
+                    while self.log.is_some() {
+                        self.pass_log_on();
+                    }
                     Err(ended)
                 }
                 None => Ok(false),

@@ -33,7 +33,7 @@ pub(crate) struct Domain {
     pub(crate) quotas: Overrides,
     /// What its ring offers.
     pub(crate) features: u32,
-    /// It holds more memory than there is a warning for, and people were told.
+    /// It held more memory than there is a warning for, and people were told.
     pub(crate) warned: bool,
     /// Whom it acts for.
     pub(crate) target: Option<DomainId>,

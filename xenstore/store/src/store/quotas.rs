@@ -44,16 +44,17 @@ impl Store {
         Some(self.quota_of(domain).outstanding).filter(|max| *max != 0)
     }
 
-    /// The domain of whoever asked, once whenever it comes to hold more memory than there is a
-    /// warning for.
+    /// The domain of whoever asked, when it comes to hold more memory than there is a warning for:
+    /// once in its life, for a domain that could be warned of again and again could fill a log.
     pub fn take_warning(&mut self, id: ConnectionId) -> Option<DomainId> {
         let caller = self.connections.get(&id)?.caller;
         let domain = caller.limited()?;
         let held = self.tree.bytes_of(domain).saturating_add(self.held_beside_nodes(caller));
         let above = !fits(held, self.quota_of(domain).soft_memory);
         let known = self.domains.get_mut(&domain)?;
-        let was_above = core::mem::replace(&mut known.warned, above);
-        (above && !was_above).then_some(domain)
+        let is_news = above && !known.warned;
+        known.warned |= above;
+        is_news.then_some(domain)
     }
 
     /// What a domain holds and may hold, of what it holds over all its connections.

@@ -402,3 +402,25 @@ fn xsa_484_resetting_within_a_transaction_ends_it() {
     assert_eq!(dialogue.say_in("dom5", 1, "TRANSACTION_END T|").reply, "ENOENT");
     assert_eq!(dialogue.reply("dom5", "TRANSACTION_START |"), "2|");
 }
+
+#[test]
+fn a_warning_of_much_memory_is_given_once_in_a_domains_life() {
+    let mut dialogue = dialogue_with(Quota { soft_memory: 2000, ..Quota::default() });
+    let five = dialogue.caller("dom5");
+    let large = format!("WRITE a|{}", "v".repeat(2000));
+    assert_eq!(dialogue.reply("dom5", "WRITE a|1"), "OK|");
+    assert_eq!(dialogue.store.take_warning(five), None);
+    let mut warnings = 0;
+    for _ in 0..10 {
+        for request in [large.as_str(), "RM a|"] {
+            assert_eq!(dialogue.reply("dom5", request), "OK|");
+            warnings += usize::from(dialogue.store.take_warning(five).is_some());
+        }
+    }
+    assert_eq!(warnings, 1);
+    assert_eq!(dialogue.reply("dom0", "RELEASE 5|"), "OK|");
+    introduce(&mut dialogue, 5);
+    assert_eq!(dialogue.reply("dom5.next", &large), "OK|");
+    let next = dialogue.caller("dom5.next");
+    assert!(dialogue.store.take_warning(next).is_some());
+}
