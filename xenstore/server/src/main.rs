@@ -27,7 +27,7 @@ mod wakeups;
 
 use std::error::Error;
 use std::iter;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use daemon::DaemonError;
 use door::Door;
@@ -101,6 +101,9 @@ fn run(options: &Options) -> Result<(), Failure> {
     let named = Named::bind(&listener::path_from_environment()?, options.uids)?;
     let starter = if options.fork { Some(daemon::leave_foreground()?) } else { None };
     let _pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
+    if options.print_pid {
+        println!("{}", process::id());
+    }
     let is_root = geteuid().is_root();
     if !is_root && !options.sockets_only {
         return Err(Failure::NotRoot);

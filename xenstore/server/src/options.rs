@@ -21,6 +21,7 @@ leaves well.
   -D, --no-domain-init          serve sockets only, without a hypervisor
   -N, --no-fork                 stay in the foreground
   -F, --pid-file FILE           write the process id to FILE
+  -P, --output-pid              print the process id
       --store-uid UID           the user that the store's process becomes where it starts as root
                                 (1879146479)
       --uid-range BASE          a user BASE+N is domain N, for N from 1 to 32751
@@ -41,6 +42,9 @@ How much a domain may hold; dom0 is not limited:
                                 (2621440), transactions, transaction-nodes (1024),
                                 node-permissions, path-max, node-size; 0 is no limit
   -q, --quota-soft memory=N     bytes of memory, before there is a warning (2097152)
+
+Taken as C xenstored takes them, but with nothing to choose here, for the store is kept in memory
+alone: -I, --internal-db; -L, --preserve-local; -R, --no-recovery; -V, --verbose.
 
   -H, --help                    print this and leave
       --version                 print the version and leave
@@ -69,6 +73,7 @@ pub(crate) struct Options {
     /// No hypervisor: no guests, no rings.
     pub(crate) sockets_only: bool,
     pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) print_pid: bool,
     pub(crate) uids: Option<UidRange>,
     /// The user that the store's process becomes.
     pub(crate) store_uid: u32,
@@ -99,6 +104,7 @@ impl Options {
         let mut sockets_only = false;
         let mut fork = true;
         let mut pid_file = None;
+        let mut print_pid = false;
         let mut is_store = false;
         let mut store_uid = STORE_UID;
         let mut uids = None;
@@ -111,6 +117,11 @@ impl Options {
                 Short('D') | Long("no-domain-init") => sockets_only = true,
                 Short('N') | Long("no-fork") => fork = false,
                 Short('F') | Long("pid-file") => pid_file = Some(parser.value()?.into()),
+                Short('P') | Long("output-pid") => print_pid = true,
+                Short('L' | 'R' | 'V') => (),
+                Long("preserve-local" | "no-recovery" | "verbose") => (),
+                // The one of them that C xenstored gives a value, of which it takes any.
+                Short('I') | Long("internal-db") => drop(parser.optional_value()),
                 Long(STORE) => is_store = true,
                 Long("store-uid") => store_uid = number(&mut parser)?,
                 Long("uid-range") => uids = Some(UidRange::new(number(&mut parser)?)?),
@@ -141,7 +152,7 @@ impl Options {
         let rates = Rates::new(operations_per_second, burst, transaction_cost)
             .map_err(OptionsError::Rates)?;
         let limits = Limits { quota, rates };
-        let options = Self { fork, sockets_only, pid_file, uids, store_uid, limits };
+        let options = Self { fork, sockets_only, pid_file, print_pid, uids, store_uid, limits };
         Ok(if is_store { Command::Store(options) } else { Command::Serve(options) })
     }
 }
@@ -216,6 +227,14 @@ mod tests {
             [nodes, node_size, watches, transactions, permissions, path],
             [1, 2, 3, 4, 6, 7]
         );
+    }
+
+    #[test]
+    fn what_another_store_is_started_with_starts_this_one() {
+        let options = served("--pid-file /run/xenstore.pid -P -Ion --internal-db=off -I -L -R -V");
+        assert_eq!(options.pid_file, Some("/run/xenstore.pid".into()));
+        assert!(options.print_pid && options.fork && !options.sockets_only);
+        assert_eq!(options.limits, Limits::default());
     }
 
     #[test]

@@ -73,6 +73,19 @@ fn in_the_background_it_is_ready_when_the_command_ends() {
 }
 
 #[test]
+fn it_prints_its_process_id_where_asked_to() {
+    let folder = open_folder();
+    let pid_file = folder.path().join("pid");
+    let arguments = ["-D", "-P", "-F", pid_file.to_str().expect("a plain name")];
+    let started = run(folder.path(), &arguments);
+    let written = fs::read_to_string(&pid_file).expect("a pid file");
+    assert_eq!(String::from_utf8_lossy(&started.stdout), written);
+    kill(Pid::from_raw(written.trim().parse().expect("a number")), Signal::SIGTERM)
+        .expect("it runs");
+    wait_until("its end", || !pid_file.exists());
+}
+
+#[test]
 fn what_keeps_it_from_the_background_is_said_in_the_foreground() {
     let folder = open_folder();
     let started = run(folder.path(), &["-D", "-F", "/nowhere/at/all"]);
