@@ -4,8 +4,9 @@
 
 /// How a domain is.
 ///
-/// The number that comes with it is the same for as long as the domain lives and is no other
-/// domain's: it tells a domain from a later one that was given the same domid.
+/// The number that comes with it is the same for as long as the domain lives. Where the hypervisor
+/// has such numbers, it is no other domain's, and tells a domain from a later one that was given the
+/// same domid; where it has none, all domains have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
     /// It runs, or is paused.
