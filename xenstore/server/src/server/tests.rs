@@ -9,4 +9,5 @@ mod lives;
 mod rings;
 mod seeded;
 mod tokens;
+mod turns;
 mod world;
