@@ -44,6 +44,12 @@ pub enum Trouble {
     Protocol,
 }
 
+impl From<Broken> for Trouble {
+    fn from(_: Broken) -> Self {
+        Self::Indices
+    }
+}
+
 impl Trouble {
     fn word(self) -> u32 {
         match self {

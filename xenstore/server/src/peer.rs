@@ -9,7 +9,7 @@ use xenstore_store::ConnectionId;
 use xenstore_wire::{Decoder, Message, PAYLOAD_MAX, Progress};
 
 use crate::output::{Output, PAUSE_BYTES};
-use crate::transport::{Heard, Lost, Seat, Transport};
+use crate::transport::{Heard, Seat, Transport};
 use crate::wakeups::Interest;
 
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Peer {
     }
 
     /// Reads once, if all that was read before is decoded.
-    pub(crate) fn fill(&mut self, scratch: &mut [u8]) -> Result<(), Lost> {
+    pub(crate) fn fill(&mut self, scratch: &mut [u8]) -> Result<(), Trouble> {
         if self.ended || self.is_waiting() || self.decoded < self.input.len() {
             return Ok(());
         }
@@ -166,10 +166,10 @@ impl Peer {
             && self.output.len() == 0
     }
 
-    pub(crate) fn flush(&mut self) -> Result<(), Lost> {
+    pub(crate) fn flush(&mut self) -> Result<(), Trouble> {
         self.output.write_to(&mut self.transport).map_err(|_| match &self.transport {
-            Transport::Socket(_) => Lost::Socket,
-            Transport::Ring(_) => Lost::Ring(Trouble::Indices),
+            Transport::Socket(_) => Trouble::Communication,
+            Transport::Ring(_) => Trouble::Indices,
         })
     }
 

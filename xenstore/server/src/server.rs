@@ -21,7 +21,7 @@ use xenstore_wire::{Message, Operation, Reply};
 use crate::door::Door;
 use crate::guests::Guests;
 use crate::peer::{Held, Next, Peer};
-use crate::transport::{Lost, Transport};
+use crate::transport::Transport;
 use crate::waiting::Waiting;
 use crate::wakeups::{Sleep, Wake, Wakeups};
 
@@ -215,9 +215,9 @@ impl Server {
         peer.in_line = false;
         peer.limit_outstanding(self.store.outstanding_max(peer.id));
         if let Transport::Ring(_) = peer.transport
-            && let Err(lost) = peer.fill(&mut self.scratch)
+            && let Err(trouble) = peer.fill(&mut self.scratch)
         {
-            self.give_up(number, lost, now);
+            self.give_up(number, trouble, now);
             return Ok(());
         }
         let turn = match self.store.caller(peer.id) {
@@ -237,7 +237,7 @@ impl Server {
                 Next::Broken => {
                     // What came before gets its answers, as far as they go at once.
                     let _ = peer.flush();
-                    self.give_up(number, Lost::Ring(Trouble::Protocol), now);
+                    self.give_up(number, Trouble::Protocol, now);
                     false
                 }
             };
@@ -289,13 +289,14 @@ impl Server {
         Ok(true)
     }
 
-    /// Does what CONTROL asks of the process rather than of the store.
+    /// Does what CONTROL asks of the process rather than of the store, where it was not refused.
     fn after_control(&mut self, message: &Message, reply: &Reply) {
+        let Reply::Text(_) = reply else { return };
         // The rates may be others now.
         for number in self.waiting.due(Duration::MAX) {
             self.line_up(number);
         }
-        if let (Reply::Text(_), Some(words)) = (reply, message.payload.strip_prefix(b"print\0")) {
+        if let Some(words) = message.payload.strip_prefix(b"print\0") {
             eprintln!("xenstored: {}", words.strip_suffix(b"\0").unwrap_or(words).escape_ascii());
         }
     }
@@ -321,11 +322,11 @@ impl Server {
             Some(Caller::Dom0) => DOM0_OUTPUT_MAX,
             Some(Caller::Domain(_) | Caller::Stub { .. }) | None => DOMAIN_OUTPUT_MAX,
         };
-        if let Err(lost) = peer.flush() {
-            return self.give_up(number, lost, now);
+        if let Err(trouble) = peer.flush() {
+            return self.give_up(number, trouble, now);
         }
         if peer.output.len() > output_max {
-            return self.give_up(number, Lost::Ring(Trouble::Communication), now);
+            return self.give_up(number, Trouble::Communication, now);
         }
         if peer.is_finished() {
             return self.close(number);
@@ -342,13 +343,11 @@ impl Server {
     }
 
     /// Gives up what can't be talked to: a client leaves, a guest stays but is no longer listened to.
-    fn give_up(&mut self, number: u64, lost: Lost, now: Duration) {
-        match (self.peers.get(&number).map(|peer| &peer.transport), lost) {
-            (Some(Transport::Ring(_)), Lost::Ring(trouble)) => {
-                self.silence(number, trouble, now);
-            }
-            (Some(_), _) => self.close(number),
-            (None, _) => (),
+    fn give_up(&mut self, number: u64, trouble: Trouble, now: Duration) {
+        match self.peers.get(&number).map(|peer| &peer.transport) {
+            Some(Transport::Ring(_)) => self.silence(number, trouble, now),
+            Some(Transport::Socket(_)) => self.close(number),
+            None => (),
         }
     }
 

@@ -5,7 +5,7 @@
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
-use xenstore_hypervisor::{Broken, Port, Ring, Trouble};
+use xenstore_hypervisor::{Port, Ring, Trouble};
 
 /// Either kind of carrier.
 #[derive(Debug)]
@@ -38,19 +38,6 @@ pub(crate) enum Heard {
     End,
 }
 
-/// Why nothing can be read or written any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
-    Socket,
-    Ring(Trouble),
-}
-
-impl From<Broken> for Lost {
-    fn from(_: Broken) -> Self {
-        Self::Ring(Trouble::Indices)
-    }
-}
-
 impl Seat {
     /// A ring that is listened to from now on. The guest is woken, to see that it is.
     pub(crate) fn new(ring: Ring, port: Port) -> Self {
@@ -60,14 +47,18 @@ impl Seat {
 
 impl Transport {
     /// Reads once into an empty buffer.
-    pub(crate) fn read(&mut self, scratch: &mut [u8], into: &mut Vec<u8>) -> Result<Heard, Lost> {
+    pub(crate) fn read(
+        &mut self,
+        scratch: &mut [u8],
+        into: &mut Vec<u8>,
+    ) -> Result<Heard, Trouble> {
         match self {
             Self::Socket(socket) => match socket.read(scratch) {
                 Ok(0) => return Ok(Heard::End),
                 Ok(size) => into.extend_from_slice(scratch.get(..size).unwrap_or_default()),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => (),
-                    _ => return Err(Lost::Socket),
+                    _ => return Err(Trouble::Communication),
                 },
             },
             Self::Ring(seat) if seat.mute => (),
