@@ -300,7 +300,7 @@ fn look_at_descriptors(process: &Process, expected: &Expected<'_>) -> Look {
             }
             (_, Found::Planned(_), _) => false,
             // Not even a wait queue: nothing that its policy allows makes an anonymous one.
-            (_, Found::Anonymous | Found::Null | Found::Directory | Found::Device, _) => false,
+            (_, Found::Anonymous | Found::Null | Found::Directory, _) => false,
         };
         if !as_planned {
             wrong.push(format!("{number} is {found}"));

@@ -6,6 +6,8 @@
 //! outside. Both are in one crate so that what is entered and what is attested are read side by
 //! side; the two never run in one process.
 //!
+//! A handle of one of Xen's device nodes that such a process is given reaches one domain: [`xen`].
+//!
 //! What is not here: what the programs do once they are confined, who may be served, and every
 //! decision about what a failed attestation leads to. There is one policy for each kind of
 //! process, and no switch that weakens it.
@@ -27,6 +29,7 @@ mod range;
 mod report;
 mod spawn;
 mod status;
+pub mod xen;
 
 pub use attest::{Attestation, Expected, Moment, Property, attest};
 pub use child::{Child, Ending, Reaped, become_subreaper};

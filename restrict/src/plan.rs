@@ -34,6 +34,9 @@ pub enum Kind {
     File,
     /// A pipe.
     Pipe,
+    /// A device that is neither a terminal nor `/dev/null`: a restricted handle of Xen's
+    /// ([`crate::xen`]).
+    Device,
 }
 
 impl fmt::Display for Kind {
@@ -43,6 +46,7 @@ impl fmt::Display for Kind {
             Self::Socket => "a socket",
             Self::File => "a regular file",
             Self::Pipe => "a pipe",
+            Self::Device => "a device",
         })
     }
 }
