@@ -3,11 +3,11 @@
 CARGO   ?= cargo
 TARGET  ?= $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-# Small static programs: the ones that hold guest data, or live in hundreds. They are built for an
+# Small static programs: the ones that hold guest data, live in hundreds, or become another program. They are built for an
 # explicit target, so that the flags reach neither build scripts nor proc-macros.
 STATIC_TARGET = x86_64-unknown-linux-gnu
 STATIC_FLAGS  = -C target-feature=+crt-static -C relocation-model=static
-STATIC        = vncterm xenstored
+STATIC        = vncterm xenstored device-model
 PROGRAMS      = xenwardend xenwarden-cli
 
 .PHONY: build demo test lint bench setup compiler clean

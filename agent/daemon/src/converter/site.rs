@@ -94,6 +94,7 @@ impl Site {
         make_folder(run_dir, 0o755)?;
         let lock = lock(run_dir)?;
         config.converters.uids.refuse_host()?;
+        config.converters.uids.refuse_range(config.device_models.uids)?;
         let folder = run_dir.join(CONVERTERS);
         make_folder(&folder, 0o700)?;
         make_folder(&config.agent.state_dir, 0o700)?;
