@@ -43,7 +43,7 @@ impl Host {
         fs::copy(profile.join("examples/stand-in"), &qemu).unwrap();
         fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
         // Tests that run beside this one must not end its processes, nor this one theirs.
-        let base = 2_000_000_000 + (std::process::id() % 1000) * 32_768;
+        let base = 2_010_000_000 + (std::process::id() % 1000) * 32_768;
         let config = format!(
             "[agent]\nrun_dir = \"{0}/run\"\n[device_models]\nprogram = \"{0}/qemu\"\nuid_base = {base}\n",
             folder.path().display()
