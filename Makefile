@@ -10,7 +10,7 @@ STATIC_FLAGS  = -C target-feature=+crt-static -C relocation-model=static
 STATIC        = vncterm xenstored device-model
 PROGRAMS      = xenwardend xenwarden-cli
 
-.PHONY: build demo test lint bench setup compiler clean
+.PHONY: build xen-probe demo test lint bench setup compiler clean
 
 ## Every release program, in target/release.
 build: compiler
@@ -19,6 +19,11 @@ build: compiler
 	@for program in $(STATIC); do \
 	  cp -f $(TARGET)/$(STATIC_TARGET)/release/$$program $(TARGET)/release/.$$program && \
 	  mv -f $(TARGET)/release/.$$program $(TARGET)/release/$$program; done
+
+## For a real Xen's dom0: tries what restricted handles may do ("xen-probe DOMID DOMID").
+xen-probe: compiler
+	RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --release --locked --target $(STATIC_TARGET) -p restrict --example xen-probe
+	cp -f $(TARGET)/$(STATIC_TARGET)/release/examples/xen-probe $(TARGET)/release/xen-probe
 
 ## Three simulated guests on this machine, no Xen needed. ARGS="--domains 5 --for 60" and the like.
 demo: build
