@@ -77,6 +77,8 @@ pub(crate) struct CommandLine {
     pub(crate) own_confinement: OwnConfinement,
     /// It writes to disk images that are on the command line.
     pub(crate) writes_disks: bool,
+    /// It begins with the state of a guest that was saved or migrated.
+    pub(crate) is_restored: bool,
     /// It attaches network interfaces of the host.
     pub(crate) attaches_taps: bool,
 }
@@ -137,6 +139,7 @@ impl CommandLine {
                 [true, true, true] => OwnConfinement::Whole,
                 _ => OwnConfinement::Part,
             },
+            is_restored: has("incoming"),
             writes_disks: options.iter().any(writes_a_disk),
             attaches_taps: options.iter().any(attaches_a_tap),
         })

@@ -48,6 +48,12 @@ pub(crate) enum PlanError {
          it is confined from here"
     )]
     RestrictedBackend,
+    /// Seen with Xen 4.17: libxl gives up after a minute, with "startup timed out".
+    #[error(
+        "a restricted QEMU can't write to the store that it has taken up a saved state, which libxl \
+         waits for: an HVM guest is restored without device_model_override"
+    )]
+    Restored,
     #[error("no user id for the domain")]
     NoUser,
     #[error(transparent)]
@@ -67,6 +73,9 @@ impl Plan {
             (_, OwnConfinement::Part) => return Err(PlanError::HalfConfined),
             (Machine::Pv, OwnConfinement::Whole) => return Err(PlanError::RestrictedBackend),
             (Machine::Hvm, OwnConfinement::Whole) => (Part::ToolstacksMachine, None),
+            (Machine::Hvm, OwnConfinement::None) if line.is_restored => {
+                return Err(PlanError::Restored);
+            }
             (Machine::Hvm, OwnConfinement::None) => {
                 let uid = uid()?;
                 (Part::Machine { uid, root }, Some(uid))
@@ -223,6 +232,13 @@ mod tests {
         assert_eq!(added(&format!("{HVM} {whole}")), "");
         assert_eq!(plan(&format!("{HVM} -runas 5:5")), Err(PlanError::HalfConfined));
         assert_eq!(plan(&format!("{FRAMEBUFFER} {whole}")), Err(PlanError::RestrictedBackend));
+    }
+
+    #[test]
+    fn a_saved_state_that_libxl_would_wait_for_in_vain_is_refused_at_once() {
+        assert_eq!(plan(&format!("{HVM} -incoming fd:7")), Err(PlanError::Restored));
+        let whole = "-xen-domid-restrict -chroot /var/run/xen/qemu-root-5 -runas 200005:997";
+        assert!(plan(&format!("{HVM} {whole} -incoming fd:7")).is_ok());
     }
 
     #[test]

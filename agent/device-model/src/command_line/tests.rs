@@ -24,6 +24,7 @@ fn a_framebuffers_command_line_is_read() {
             machine: Machine::Pv,
             vnc: Some("127.0.0.1:0,to=99".into()),
             own_confinement: OwnConfinement::None,
+            is_restored: false,
             writes_disks: false,
             attaches_taps: false,
         })
