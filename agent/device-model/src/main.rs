@@ -29,7 +29,7 @@ device-model: confines the QEMU that xl starts for a guest, and executes it
 
 It gets QEMU's command line from libxl, and adds to it.
 
-  an HVM guest's QEMU      restricted to its domain, a user of its own, an empty root
+  an HVM guest's QEMU       restricted to its domain, a user of its own, an empty root
   a PV guest's framebuffer  a user of its own, a root with evtchn and gntdev alone
   a PV guest's disks only   root, without most of its privileges
 
