@@ -1,0 +1,68 @@
+//! Every scenario, in the order in which they run.
+
+mod crowd;
+mod life;
+mod no_vnc;
+mod vm_data;
+
+use crate::scenario::Scenario;
+
+/// All of them. A new one is a function and an entry here.
+pub(crate) const ALL: &[Scenario] = &[
+    Scenario {
+        name: "console",
+        shows: "a guest's text console is a screen, from its creation to its end",
+        core: true,
+        limit_s: 180,
+        run: life::console,
+    },
+    Scenario {
+        name: "no-vnc",
+        shows: "with disable_pv_vnc the text console is xenconsole's, without it ours",
+        core: true,
+        limit_s: 240,
+        run: no_vnc::text_console,
+    },
+    Scenario {
+        name: "vm-data",
+        shows: "vm-data is there at the guest's first program, is its own, and lives",
+        core: true,
+        limit_s: 240,
+        run: vm_data::populated,
+    },
+    Scenario {
+        name: "reboot",
+        shows: "the console follows a reboot into the next domain, with its picture",
+        core: false,
+        limit_s: 240,
+        run: life::reboot,
+    },
+    Scenario {
+        name: "pause-rename",
+        shows: "pause and rename change nothing but the name",
+        core: false,
+        limit_s: 240,
+        run: life::pause_and_rename,
+    },
+    Scenario {
+        name: "save-restore",
+        shows: "the console and its picture survive a save and a restore",
+        core: false,
+        limit_s: 300,
+        run: life::save_and_restore,
+    },
+    Scenario {
+        name: "checkpoint",
+        shows: "a save -c and a failed migration disturb no console",
+        core: false,
+        limit_s: 300,
+        run: life::checkpoint_and_failed_migration,
+    },
+    Scenario {
+        name: "crowd",
+        shows: "20 guests are served through the ends of agent and converters, and nothing is left",
+        core: false,
+        limit_s: 900,
+        run: crowd::twenty,
+    },
+];
