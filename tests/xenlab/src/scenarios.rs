@@ -53,10 +53,24 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "checkpoint",
-        shows: "a save -c and a failed migration disturb no console",
+        shows: "a save -c disturbs no console",
+        core: false,
+        limit_s: 240,
+        run: life::checkpoint,
+    },
+    Scenario {
+        name: "migration",
+        shows: "the console and its picture follow a migration into the next domain",
         core: false,
         limit_s: 300,
-        run: life::checkpoint_and_failed_migration,
+        run: life::migration,
+    },
+    Scenario {
+        name: "failed-migration",
+        shows: "what a failed migration leaves and takes along disturbs no console",
+        core: false,
+        limit_s: 300,
+        run: life::failed_migration,
     },
     Scenario {
         name: "crowd",

@@ -7,7 +7,9 @@ use std::time::Instant;
 use acceptance::proc::Process;
 use acceptance::world::kill_9;
 
-use crate::dom0::{agent, converters, domains, soon, store, view, wait_for_converters, xenwarden};
+use crate::dom0::{
+    agent, converters, domains, soon, store, try_xenwarden, view, wait_for_converters, xenwarden,
+};
 use crate::guest::{Guest, PROMPT, ask_shell, node, vnc_port};
 use crate::report::fact;
 use crate::tool::must;
@@ -46,7 +48,7 @@ pub(super) fn twenty() {
     }
     soon().until("the agent is back", agent);
     soon().until("it serves what it served", || {
-        xenwarden(["status"]).contains("healthy").then_some(())
+        try_xenwarden(["status"]).status.success().then_some(())
     });
     for viewer in &mut open {
         ask_shell(viewer, 62);
