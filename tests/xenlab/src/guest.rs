@@ -5,11 +5,14 @@ use std::fs;
 use acceptance::rfb::Viewer;
 
 use crate::dom0::{soon, store, view};
-use crate::tool::must;
+use crate::report::fact;
+use crate::tool::{must, tool};
 
 /// The kernel that guests start, unpacked, and their initial file system.
 const KERNEL: &str = "/lab/guest/vmlinux";
 const RAMDISK: &str = "/lab/guest/guest.cpio.gz";
+/// How often a creation is tried on a busy machine.
+const CREATIONS_MAX: u32 = 3;
 /// What a guest's shell prompts with, as its init sets it.
 pub(crate) const PROMPT: &str = "guest#";
 
@@ -54,10 +57,19 @@ impl Guest {
         self.domid()
     }
 
-    /// Makes it and does not let it run yet.
-    pub(crate) fn create_paused(&self) -> u16 {
-        must("xl", ["create", "-p", &self.config]);
-        self.domid()
+    /// Starts it beside others: libxl gives up on xenconsoled after a few seconds, which a busy
+    /// emulated machine may take.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub(crate) fn create_patiently(&self) {
+        for attempt in 1..=CREATIONS_MAX {
+            if tool("xl", ["create", "-q", &self.config]).status.success() {
+                return;
+            }
+            fact(&format!("xl create {} failed, attempt {attempt}", self.name));
+        }
+        panic!("{} can't be created", self.name);
     }
 
     /// Says a word of xl's to it.

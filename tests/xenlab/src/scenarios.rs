@@ -1,6 +1,7 @@
 //! Every scenario, in the order in which they run.
 
 mod crowd;
+mod device_models;
 mod life;
 mod no_vnc;
 mod vm_data;
@@ -29,6 +30,13 @@ pub(crate) const ALL: &[Scenario] = &[
         core: true,
         limit_s: 240,
         run: vm_data::populated,
+    },
+    Scenario {
+        name: "vm-data-plain",
+        shows: "with xl create alone vm-data comes while the guest boots",
+        core: false,
+        limit_s: 240,
+        run: vm_data::beside_a_plain_creation,
     },
     Scenario {
         name: "reboot",
@@ -71,6 +79,20 @@ pub(crate) const ALL: &[Scenario] = &[
         core: false,
         limit_s: 300,
         run: life::failed_migration,
+    },
+    Scenario {
+        name: "hvm",
+        shows: "a fully virtualised guest's serial port is a text console beside QEMU's screen",
+        core: false,
+        limit_s: 300,
+        run: device_models::fully_virtualised,
+    },
+    Scenario {
+        name: "framebuffer",
+        shows: "a paravirtual guest's text console stands beside its framebuffer's screen",
+        core: false,
+        limit_s: 240,
+        run: device_models::framebuffer,
     },
     Scenario {
         name: "crowd",
