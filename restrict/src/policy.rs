@@ -17,6 +17,7 @@ mod names;
 mod tests;
 
 const CONVERTER: &str = include_str!("../policies/converter.policy");
+const STORE: &str = include_str!("../policies/store.policy");
 
 /// Arguments that a system call has at most; the kernel shows a filter that many.
 const ARGUMENTS_MAX: u8 = 6;
@@ -86,6 +87,11 @@ impl Policy {
     /// The released policy for a converter, `policies/converter.policy`.
     pub fn converter() -> Result<Self, PolicyError> {
         Self::parse(CONVERTER)
+    }
+
+    /// The released policy for a store, `policies/store.policy`.
+    pub fn store() -> Result<Self, PolicyError> {
+        Self::parse(STORE)
     }
 
     /// Reads a policy's text; the grammar is at the top of `policies/converter.policy`.

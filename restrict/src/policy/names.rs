@@ -14,6 +14,9 @@ system_calls! {
     brk SYS_brk
     clock_gettime SYS_clock_gettime
     close SYS_close
+    epoll_create1 SYS_epoll_create1
+    epoll_ctl SYS_epoll_ctl
+    epoll_wait SYS_epoll_wait
     exit SYS_exit
     exit_group SYS_exit_group
     fcntl SYS_fcntl
@@ -43,6 +46,8 @@ system_calls! {
     shutdown SYS_shutdown
     sigaltstack SYS_sigaltstack
     statx SYS_statx
+    timerfd_create SYS_timerfd_create
+    timerfd_settime SYS_timerfd_settime
     write SYS_write
     writev SYS_writev
 }
@@ -79,6 +84,17 @@ constants! {
     TIOCSWINSZ
 }
 
+/// What Xen's devices take, from include/uapi/xen of Linux: the C library knows none of it.
+const XEN_REQUESTS: &[(&str, u32)] = &[
+    ("IOCTL_EVTCHN_BIND_INTERDOMAIN", 0x0008_4501),
+    ("IOCTL_EVTCHN_BIND_VIRQ", 0x0004_4500),
+    ("IOCTL_EVTCHN_NOTIFY", 0x0004_4504),
+    ("IOCTL_EVTCHN_RESET", 0x0000_4505),
+    ("IOCTL_EVTCHN_UNBIND", 0x0004_4503),
+    ("IOCTL_GNTDEV_MAP_GRANT_REF", 0x0018_4700),
+    ("IOCTL_GNTDEV_UNMAP_GRANT_REF", 0x0010_4701),
+];
+
 /// The system call of this name, and its number.
 pub(super) fn system_call(name: &str) -> Option<(&'static str, i64)> {
     SYSTEM_CALLS.iter().find(|(known, _)| *known == name).copied()
@@ -86,9 +102,13 @@ pub(super) fn system_call(name: &str) -> Option<(&'static str, i64)> {
 
 /// The value of a number or of a known constant.
 pub(super) fn value(text: &str) -> Option<u32> {
-    text.parse()
-        .ok()
-        .or_else(|| CONSTANTS.iter().find(|(known, _)| *known == text).map(|(_, value)| *value))
+    text.parse().ok().or_else(|| {
+        CONSTANTS
+            .iter()
+            .chain(XEN_REQUESTS)
+            .find(|(known, _)| *known == text)
+            .map(|(_, value)| *value)
+    })
 }
 
 #[cfg(test)]
