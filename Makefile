@@ -10,7 +10,9 @@ STATIC_FLAGS  = -C target-feature=+crt-static -C relocation-model=static
 STATIC        = vncterm xenstored device-model
 PROGRAMS      = xenwardend xenwarden-cli
 
-.PHONY: build xen-probe demo test lint bench setup compiler clean
+DESTDIR ?=
+
+.PHONY: build install xen-probe demo test lint bench xenlab xenlab-core xenlab-shell xenlab-tool setup compiler clean
 
 ## Every release program, in target/release.
 build: compiler
@@ -19,6 +21,15 @@ build: compiler
 	@for program in $(STATIC); do \
 	  cp -f $(TARGET)/$(STATIC_TARGET)/release/$$program $(TARGET)/release/.$$program && \
 	  mv -f $(TARGET)/release/.$$program $(TARGET)/release/$$program; done
+
+## What a host needs, below DESTDIR; `make build` first.
+install:
+	install -d $(DESTDIR)/usr/sbin $(DESTDIR)/usr/bin $(DESTDIR)/usr/libexec/xenwarden
+	install -m 755 $(TARGET)/release/xenwardend $(DESTDIR)/usr/sbin/
+	install -m 755 $(TARGET)/release/xenwarden $(DESTDIR)/usr/bin/
+	install -m 755 $(addprefix $(TARGET)/release/,$(STATIC)) $(DESTDIR)/usr/libexec/xenwarden/
+	install -D -m 644 packaging/xenwarden.toml $(DESTDIR)/etc/xenwarden/xenwarden.toml
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/*.service
 
 ## For a real Xen's dom0: tries what restricted handles may do ("xen-probe DOMID DOMID").
 xen-probe: compiler
@@ -32,7 +43,7 @@ demo: build
 ## Every test. As root on Debian it installs what the tests need; elsewhere it says what is missing.
 test: setup lint
 	$(CARGO) build --locked --workspace --bins
-	@CARGO=$(CARGO) tests/run
+	@CARGO=$(CARGO) MAKE="$(MAKE)" tests/run
 
 ## Formatting and lints; no warning lands.
 lint:
@@ -43,6 +54,23 @@ lint:
 bench: build
 	@$(CARGO) build --release --locked -p acceptance --bin xenwarden-bench
 	@$(TARGET)/release/xenwarden-bench
+
+## All scenarios on a real Xen, under emulation, with each of Debian's stores.
+xenlab: xenlab-tool
+	@tests/xenlab/run --store c
+	@tests/xenlab/run --store ocaml
+
+## The few that `make test` runs too.
+xenlab-core: xenlab-tool
+	@tests/xenlab/run --core
+
+## A root shell in that control domain; `poweroff` ends it.
+xenlab-shell: xenlab-tool
+	@tests/xenlab/run --shell
+
+xenlab-tool: build
+	@tests/setup xenlab
+	RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --release --locked --target $(STATIC_TARGET) -p xenlab
 
 # What a fresh machine may lack.
 setup:

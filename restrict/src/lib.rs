@@ -44,7 +44,7 @@ pub use identity::{Gid, IdentityError, Uid};
 pub use leftovers::LeftoverError;
 pub use limit::Limit;
 pub use netns::{NetworkError, empty_network};
-pub use plan::{Kept, Kind, Network, Plan, PlanError};
+pub use plan::{Kept, Kind, Network, Opened, Plan, PlanError};
 pub use policy::{Policy, PolicyError};
 pub use range::{RangeError, UidRange};
 pub use spawn::{FileId, Launch, Launching, Program, SpawnError};

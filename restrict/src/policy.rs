@@ -19,6 +19,7 @@ mod tests;
 
 const CONVERTER: &str = include_str!("../policies/converter.policy");
 const DEVICE_MODEL: &str = include_str!("../policies/device-model.policy");
+const STORE: &str = include_str!("../policies/store.policy");
 
 /// `ENOSYS`, unsigned as a filter returns it.
 const NO_SUCH_CALL: u32 = libc::ENOSYS.cast_unsigned();
@@ -112,6 +113,11 @@ impl Policy {
     /// The released policy for a QEMU device model, `policies/device-model.policy`.
     pub fn device_model() -> Result<Self, PolicyError> {
         Self::parse(Sense::Denies, DEVICE_MODEL)
+    }
+
+    /// The released policy for a store, `policies/store.policy`.
+    pub fn store() -> Result<Self, PolicyError> {
+        Self::parse(Sense::Allows, STORE)
     }
 
     /// Reads a policy's text; the grammar is at the top of `policies/converter.policy`.

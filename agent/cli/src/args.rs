@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use uuid::Uuid;
 
 use crate::console::EscapeKey;
+use crate::create::CreateArgs;
 use crate::demo;
 
 /// Where the agent listens unless it is told otherwise.
@@ -79,6 +80,11 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "CHAR", default_value = "^]")]
         escape: EscapeKey,
     },
+    /// Create a guest by xl, and let it run when its vm-data is there
+    ///
+    /// `xl create` alone lets a guest run at once, and vm-data comes while it boots. A guest is
+    /// never kept from running: if the agent is down, that is said, and the exit code is 1.
+    Create(CreateArgs),
     /// Look at every converter's confinement; exit 1 unless all of it holds
     ///
     /// Each property of each converter is looked at from outside, now. Exit 1 also when no

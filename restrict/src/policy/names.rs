@@ -23,6 +23,9 @@ system_calls! {
     clone3 SYS_clone3
     close SYS_close
     delete_module SYS_delete_module
+    epoll_create1 SYS_epoll_create1
+    epoll_ctl SYS_epoll_ctl
+    epoll_wait SYS_epoll_wait
     execveat SYS_execveat
     exit SYS_exit
     exit_group SYS_exit_group
@@ -93,6 +96,8 @@ system_calls! {
     swapoff SYS_swapoff
     swapon SYS_swapon
     syslog SYS_syslog
+    timerfd_create SYS_timerfd_create
+    timerfd_settime SYS_timerfd_settime
     umount2 SYS_umount2
     unshare SYS_unshare
     userfaultfd SYS_userfaultfd
@@ -138,6 +143,17 @@ constants! {
     TIOCSWINSZ
 }
 
+/// What Xen's devices take, from include/uapi/xen of Linux: the C library knows none of it.
+const XEN_REQUESTS: &[(&str, u32)] = &[
+    ("IOCTL_EVTCHN_BIND_INTERDOMAIN", 0x0008_4501),
+    ("IOCTL_EVTCHN_BIND_VIRQ", 0x0004_4500),
+    ("IOCTL_EVTCHN_NOTIFY", 0x0004_4504),
+    ("IOCTL_EVTCHN_RESET", 0x0000_4505),
+    ("IOCTL_EVTCHN_UNBIND", 0x0004_4503),
+    ("IOCTL_GNTDEV_MAP_GRANT_REF", 0x0018_4700),
+    ("IOCTL_GNTDEV_UNMAP_GRANT_REF", 0x0010_4701),
+];
+
 /// The system call of this name, and its number.
 pub(super) fn system_call(name: &str) -> Option<(&'static str, i64)> {
     SYSTEM_CALLS.iter().find(|(known, _)| *known == name).copied()
@@ -145,9 +161,13 @@ pub(super) fn system_call(name: &str) -> Option<(&'static str, i64)> {
 
 /// The value of a number or of a known constant.
 pub(super) fn value(text: &str) -> Option<u32> {
-    text.parse()
-        .ok()
-        .or_else(|| CONSTANTS.iter().find(|(known, _)| *known == text).map(|(_, value)| *value))
+    text.parse().ok().or_else(|| {
+        CONSTANTS
+            .iter()
+            .chain(XEN_REQUESTS)
+            .find(|(known, _)| *known == text)
+            .map(|(_, value)| *value)
+    })
 }
 
 #[cfg(test)]

@@ -11,15 +11,18 @@ use xenstore_store::{Limits, Quota, Rates, RatesRefusal};
 use xenstore_wire::DomainId;
 
 pub(crate) const USAGE: &str = "\
-Usage: xenstored -D [options]
+Usage: xenstored [options]
 
-Serves xenstore on a UNIX socket: $XENSTORED_PATH, else $XENSTORED_RUNDIR/socket, else
-/run/xenstored/socket. Root may do everything. Everybody else is turned away, but see --uid-range.
+Serves xenstore to Xen's guests on their rings, and to programs on a UNIX socket: $XENSTORED_PATH,
+else $XENSTORED_RUNDIR/socket, else /run/xenstored/socket. Root may do everything. Everybody else is
+turned away from the socket, but see --uid-range. Where the socket is served already, it says so and
+leaves well.
 
-  -D, --no-domain-init          serve sockets only, without a hypervisor; needed in this version,
-                                which has no guest rings
+  -D, --no-domain-init          serve sockets only, without a hypervisor
   -N, --no-fork                 stay in the foreground
   -F, --pid-file FILE           write the process id to FILE
+      --store-uid UID           the user that the store's process becomes where it starts as root
+                                (1879146479)
       --uid-range BASE          a user BASE+N is domain N, for N from 1 to 32751
 
 How often a domain may ask, all of its connections together; dom0 is not limited:
@@ -39,20 +42,32 @@ How much a domain may hold; dom0 is not limited:
       --version                 print the version and leave
 ";
 
+/// The option that makes a process the store's: for the parent alone, so that help doesn't name it.
+pub(crate) const STORE: &str = "store";
+/// The last user id of the third default range, which begins 65,536 above the converters': nothing
+/// else on a host has it.
+const STORE_UID: u32 = 1_879_146_479;
+
 /// What is asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
     Help,
     Version,
     Serve(Options),
+    /// Be the store's process, which the parent starts with its own options after one of its own.
+    Store(Options),
 }
 
 /// How to serve.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) fork: bool,
+    /// No hypervisor: no guests, no rings.
+    pub(crate) sockets_only: bool,
     pub(crate) pid_file: Option<PathBuf>,
     pub(crate) uids: Option<UidRange>,
+    /// The user that the store's process becomes.
+    pub(crate) store_uid: u32,
     pub(crate) limits: Limits,
 }
 
@@ -71,11 +86,6 @@ pub(crate) enum OptionsError {
     Rates(RatesRefusal),
     #[error("--uid-range {0}: has to leave out root and end before the last user")]
     UidRange(u32),
-    #[error(
-        "this version has no guest rings and can't serve a hypervisor's domains: say -D to serve \
-         sockets only"
-    )]
-    NoRings,
 }
 
 impl Options {
@@ -83,6 +93,8 @@ impl Options {
         let mut sockets_only = false;
         let mut fork = true;
         let mut pid_file = None;
+        let mut is_store = false;
+        let mut store_uid = STORE_UID;
         let mut uids = None;
         let mut quota = Quota::default();
         let mut operations_per_second = Rates::DEFAULT.operations_per_second().get();
@@ -93,6 +105,8 @@ impl Options {
                 Short('D') | Long("no-domain-init") => sockets_only = true,
                 Short('N') | Long("no-fork") => fork = false,
                 Short('F') | Long("pid-file") => pid_file = Some(parser.value()?.into()),
+                Long(STORE) => is_store = true,
+                Long("store-uid") => store_uid = number(&mut parser)?,
                 Long("uid-range") => uids = Some(UidRange::new(number(&mut parser)?)?),
                 Long("operations-per-second") => operations_per_second = number(&mut parser)?,
                 Long("burst") => burst = number(&mut parser)?,
@@ -110,12 +124,11 @@ impl Options {
                 }
             }
         }
-        if !sockets_only {
-            return Err(OptionsError::NoRings);
-        }
         let rates = Rates::new(operations_per_second, burst, transaction_cost)
             .map_err(OptionsError::Rates)?;
-        Ok(Command::Serve(Self { fork, pid_file, uids, limits: Limits { quota, rates } }))
+        let limits = Limits { quota, rates };
+        let options = Self { fork, sockets_only, pid_file, uids, store_uid, limits };
+        Ok(if is_store { Command::Store(options) } else { Command::Serve(options) })
     }
 }
 
@@ -158,7 +171,8 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_store() {
         let options = served("-D");
-        assert!(options.fork);
+        assert!(options.fork && options.sockets_only);
+        assert!(!served("-N").sockets_only);
         assert_eq!(options.limits, Limits::default());
         assert_eq!(options.uids, None);
         assert_eq!(options.pid_file, None);
@@ -184,8 +198,6 @@ mod tests {
     #[test]
     fn refuses_what_makes_no_sense() {
         for line in [
-            "",
-            "-N",
             "-D --burst 19",
             "-D --burst x",
             "-D --burst",

@@ -22,10 +22,20 @@ impl ConnectionId {
     }
 }
 
+/// What a connection comes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// One process's socket.
+    Socket,
+    /// A domain's ring, which stands for all of the domain: its kernel speaks there for everybody.
+    Ring,
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// On whose behalf it asks. It can only be narrowed, from dom0 to a domain, and only once.
     pub(crate) caller: Caller,
+    pub(crate) way: Way,
     /// Where its relative paths start. It stays when the connection is narrowed, so that a name
     /// never changes its meaning.
     pub(crate) home: Path,
@@ -35,9 +45,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(caller: Caller) -> Self {
+    pub(crate) fn new(caller: Caller, way: Way) -> Self {
         Self {
             caller,
+            way,
             home: caller.domain().home(),
             watches: BTreeSet::new(),
             transactions: BTreeMap::new(),
@@ -64,7 +75,7 @@ mod tests {
 
     #[test]
     fn transaction_numbers_wrap_around_and_skip_those_in_use() {
-        let mut connection = Connection::new(Caller::Dom0);
+        let mut connection = Connection::new(Caller::Dom0, Way::Socket);
         assert_eq!(connection.next_transaction(), TransactionId(1));
         for used in [u32::MAX, 1] {
             connection.transactions.insert(TransactionId(used), Transaction::new(&Tree::new()));

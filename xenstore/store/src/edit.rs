@@ -41,10 +41,7 @@ pub(crate) fn apply(
     path: &Path,
     operation: &PathOperation,
 ) -> Result<Edit, Refusal> {
-    let quota = match caller {
-        Caller::Dom0 => None,
-        Caller::Domain(_) => Some(quota),
-    };
+    let quota = caller.limited().map(|_| quota);
     if quota.is_some_and(|quota| !quota.allows_path(path)) {
         return Err(Refusal::PathTooLong);
     }
@@ -129,7 +126,7 @@ fn create(
 ) -> Result<Change, Refusal> {
     let nearest = tree.nearest(path);
     let mut permissions = nearest.node.permissions().clone();
-    if let Caller::Domain(domain) = caller
+    if let Some(domain) = caller.limited()
         && permissions.owner != domain
     {
         Arc::make_mut(&mut permissions).owner = domain;

@@ -156,9 +156,9 @@ fn size_of_permissions(permissions: &Permissions) -> usize {
 }
 
 fn bytes_max(caller: Caller, quota: &Quota) -> usize {
-    match caller {
-        Caller::Dom0 => DOM0_TRANSACTION_BYTES_MAX,
-        Caller::Domain(_) => usize::try_from(quota.transaction_bytes).unwrap_or(usize::MAX),
+    match caller.limited() {
+        None => DOM0_TRANSACTION_BYTES_MAX,
+        Some(_) => usize::try_from(quota.transaction_bytes).unwrap_or(usize::MAX),
     }
 }
 

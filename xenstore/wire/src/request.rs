@@ -1,8 +1,8 @@
 //! What a client may ask, as a closed list, read from payloads and written to them.
 //!
 //! The operations that act on one node are grouped, so that path, permission and quota are decided
-//! in one place. Operations of the header that no server here serves yet (RESUME, SET_TARGET,
-//! features and quotas) are refused as unsupported.
+//! in one place. Operations of the header that no server here serves yet (features and quotas)
+//! are refused as unsupported.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -51,6 +51,15 @@ pub enum Request {
     },
     /// RELEASE.
     Release(DomainId),
+    /// RESUME.
+    Resume(DomainId),
+    /// SET_TARGET.
+    SetTarget {
+        /// The domain that acts.
+        domain: DomainId,
+        /// The domain that it acts for.
+        target: DomainId,
+    },
     /// GET_DOMAIN_PATH.
     GetDomainPath(DomainId),
     /// IS_DOMAIN_INTRODUCED.
@@ -173,14 +182,14 @@ impl Request {
             Operation::Rm => path(PathOperation::Rm),
             Operation::SetPermissions => set_permissions(payload, home),
             Operation::IsDomainIntroduced => Ok(Self::IsDomainIntroduced(domain(payload)?)),
+            Operation::Resume => Ok(Self::Resume(domain(payload)?)),
+            Operation::SetTarget => set_target(payload),
             Operation::Restrict => Ok(Self::Restrict(domain(payload)?)),
             Operation::DirectoryPart => directory_part(payload, home),
             Operation::WatchEvent | Operation::Error => {
                 Err(RequestRefusal::UnknownOperation(number))
             }
-            Operation::Resume
-            | Operation::SetTarget
-            | Operation::GetFeature
+            Operation::GetFeature
             | Operation::SetFeature
             | Operation::GetQuota
             | Operation::SetQuota => Err(RequestRefusal::Unsupported(operation)),
@@ -202,6 +211,8 @@ impl Request {
             Self::TransactionEnd { .. } => Operation::TransactionEnd,
             Self::Introduce { .. } => Operation::Introduce,
             Self::Release(_) => Operation::Release,
+            Self::Resume(_) => Operation::Resume,
+            Self::SetTarget { .. } => Operation::SetTarget,
             Self::GetDomainPath(_) => Operation::GetDomainPath,
             Self::IsDomainIntroduced(_) => Operation::IsDomainIntroduced,
             Self::Restrict(_) => Operation::Restrict,
@@ -246,7 +257,11 @@ impl Request {
             Self::Introduce { domain, frame, port } => {
                 append_string(format!("{domain}\0{frame}\0{port}").as_bytes(), out);
             }
+            Self::SetTarget { domain, target } => {
+                append_string(format!("{domain}\0{target}").as_bytes(), out);
+            }
             Self::Release(domain)
+            | Self::Resume(domain)
             | Self::GetDomainPath(domain)
             | Self::IsDomainIntroduced(domain)
             | Self::Restrict(domain) => append_string(format!("{domain}").as_bytes(), out),
@@ -337,6 +352,14 @@ fn introduce(payload: &[u8]) -> Result<Request, RequestRefusal> {
     let port = decimal(strings.take()?).ok_or(RequestRefusal::Number)?;
     let port = u32::try_from(port).map_err(|_| RequestRefusal::Number)?;
     Ok(Request::Introduce { domain, frame, port })
+}
+
+/// Reads SET_TARGET. The form with one domain is of an old dialect and means something else there.
+fn set_target(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    let mut strings = Strings::new(payload);
+    let domain = DomainId::parse(strings.take()?)?;
+    let target = DomainId::parse(Strings::only(strings.take_rest())?)?;
+    Ok(Request::SetTarget { domain, target })
 }
 
 fn domain(payload: &[u8]) -> Result<DomainId, RequestRefusal> {

@@ -106,6 +106,16 @@ fn a_restriction_needs_a_domain() {
 }
 
 #[test]
+fn a_target_needs_two_domains() {
+    let [domain, target] = [5, 6].map(|number| DomainId::new(number).expect("a small number"));
+    let expected = Request::SetTarget { domain, target };
+    assert_eq!(parse(Operation::SetTarget, b"5\x006\0"), Ok(expected));
+    for payload in [&b"5\0"[..], b"5\x006", b"5\x006\x007\0"] {
+        assert_eq!(parse(Operation::SetTarget, payload), Err(RequestRefusal::WrongCount));
+    }
+}
+
+#[test]
 fn what_only_servers_send_is_no_request() {
     for number in [15, 16, 27, 0xffff, u32::MAX] {
         let refusal = RequestRefusal::UnknownOperation(number);
@@ -188,6 +198,9 @@ fn any_request() -> impl Strategy<Value = Request> {
         (any_domain(), any::<u64>(), any::<u32>())
             .prop_map(|(domain, frame, port)| Request::Introduce { domain, frame, port }),
         any_domain().prop_map(Request::Release),
+        any_domain().prop_map(Request::Resume),
+        (any_domain(), any_domain())
+            .prop_map(|(domain, target)| Request::SetTarget { domain, target }),
         any_domain().prop_map(Request::GetDomainPath),
         any_domain().prop_map(Request::IsDomainIntroduced),
         any_domain().prop_map(Request::Restrict),

@@ -1,0 +1,10 @@
+//! The whole server on a fake hypervisor: real ring pages, guests that lie, and a clock that stands
+//! still until a test moves it.
+//!
+//! What requests mean is tested in `xenstore-store`.
+
+mod hostile;
+mod lives;
+mod rings;
+mod tokens;
+mod world;
