@@ -12,7 +12,7 @@ PROGRAMS      = xenwardend xenwarden-cli
 
 DESTDIR ?=
 
-.PHONY: build install xen-probe demo test lint bench xenlab xenlab-core xenlab-shell xenlab-tool setup compiler clean
+.PHONY: build install install-store xen-probe demo test lint bench xenlab xenlab-core xenlab-shell xenlab-tool setup compiler clean
 
 ## Every release program, in target/release.
 build: compiler
@@ -30,6 +30,12 @@ install:
 	install -m 755 $(addprefix $(TARGET)/release/,$(STATIC)) $(DESTDIR)/usr/libexec/xenwarden/
 	install -D -m 644 packaging/xenwarden.toml $(DESTDIR)/etc/xenwarden/xenwarden.toml
 	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/*.service
+
+## The same for our store in place of the distribution's.
+install-store:
+	install -D -m 755 -t $(DESTDIR)/usr/libexec/xenwarden $(TARGET)/release/xenstored
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/store/xenstored.service
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system/xen.service.d packaging/systemd/store/xen.service.d/*.conf
 
 ## For a real Xen's dom0: tries what restricted handles may do ("xen-probe DOMID DOMID").
 xen-probe: compiler
@@ -55,10 +61,11 @@ bench: build
 	@$(CARGO) build --release --locked -p acceptance --bin xenwarden-bench
 	@$(TARGET)/release/xenwarden-bench
 
-## All scenarios on a real Xen, under emulation, with each of Debian's stores.
+## All scenarios on a real Xen, under emulation, with each of Debian's stores and with ours.
 xenlab: xenlab-tool
 	@tests/xenlab/run --store c
 	@tests/xenlab/run --store ocaml
+	@tests/xenlab/run --store xenwarden
 
 ## The few that `make test` runs too.
 xenlab-core: xenlab-tool

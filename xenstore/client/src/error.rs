@@ -108,6 +108,8 @@ impl Attempt {
             Request::Watch(watch) | Request::Unwatch(watch) => watch.name.as_str().to_owned(),
             Request::Introduce { domain, .. }
             | Request::Release(domain)
+            | Request::Resume(domain)
+            | Request::SetTarget { domain, .. }
             | Request::GetDomainPath(domain)
             | Request::IsDomainIntroduced(domain)
             | Request::Restrict(domain) => format!("domain {domain}"),
