@@ -75,7 +75,7 @@ xenlab-core: xenlab-tool
 xenlab-shell: xenlab-tool
 	@tests/xenlab/run --shell
 
-xenlab-tool: build
+xenlab-tool: build xen-probe
 	@tests/setup xenlab
 	RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --release --locked --target $(STATIC_TARGET) -p xenlab
 

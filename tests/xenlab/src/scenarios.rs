@@ -95,6 +95,20 @@ pub(crate) const ALL: &[Scenario] = &[
         run: device_models::framebuffer,
     },
     Scenario {
+        name: "device-model",
+        shows: "behind our wrapper QEMU is a user of its own, in a root of its own, and ends",
+        core: false,
+        limit_s: 400,
+        run: device_models::confined,
+    },
+    Scenario {
+        name: "handles",
+        shows: "restricted event channels and privcmd allow one domain, and can't be widened",
+        core: false,
+        limit_s: 300,
+        run: device_models::handles,
+    },
+    Scenario {
         name: "crowd",
         shows: "20 guests are served through the ends of agent and converters, and nothing is left",
         core: false,

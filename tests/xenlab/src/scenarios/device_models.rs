@@ -2,13 +2,16 @@
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::path::Path;
 
+use acceptance::proc::Process;
 use acceptance::rfb::Viewer;
 use acceptance::world::local;
 
 use crate::dom0::{converters, listed, soon, store, wait_for_converters};
 use crate::guest::{Guest, node};
 use crate::report::fact;
+use crate::tool::must;
 
 /// A fully virtualised guest: a kernel that QEMU loads, and a serial port.
 const HVM: &str = "type = 'hvm'\nserial = 'pty'\nvnc = 1\nvnclisten = '127.0.0.1'\n\
@@ -16,6 +19,13 @@ const HVM: &str = "type = 'hvm'\nserial = 'pty'\nvnc = 1\nvnclisten = '127.0.0.1
                    extra = 'console=ttyS0 earlyprintk=ttyS0'\n";
 /// A paravirtual guest with a framebuffer.
 const FRAMEBUFFER: &str = "vfb = ['type=vnc,vnclisten=127.0.0.1']\n";
+
+/// Has libxl start our wrapper in QEMU's place.
+const WRAPPER: &str = "device_model_override = '/usr/libexec/xenwarden/device-model'\n";
+/// The first user id of device models, as the shipped configuration has it.
+const DEVICE_MODEL_UIDS: u32 = 1_879_080_960;
+/// An empty set, as /proc writes it.
+const NO_CAPABILITY: &str = "0000000000000000";
 
 pub(super) fn fully_virtualised() {
     let guest = Guest::with("windows", 30, HVM);
@@ -35,6 +45,76 @@ pub(super) fn framebuffer() {
     wait_for_text(text_port(domid), crate::guest::PROMPT);
     guest.xl("destroy");
     wait_for_converters(0);
+}
+
+/// Both kinds of QEMU behind our wrapper: what /proc says of them, and that they work and end.
+pub(super) fn confined() {
+    for (name, number, lines, root) in [
+        ("hvm-confined", 32, HVM, &[][..]),
+        ("vfb-confined", 33, FRAMEBUFFER, &["dev", "dev/xen", "dev/xen/evtchn", "dev/xen/gntdev"]),
+    ] {
+        let guest = Guest::with(name, number, &format!("{lines}{WRAPPER}"));
+        let domid = guest.create();
+        has_both_consoles(&guest, domid);
+        let pid = store().read(&node(domid, "image/device-model-pid")).expect("libxl knows it");
+        let qemu = Process::find(pid.parse().expect("a process id")).expect("QEMU runs");
+        let is_nobody = || looks_confined(qemu, domid, root);
+        soon().until("QEMU has given up what it started with", || is_nobody().then_some(()));
+        fact(&format!("{name}: QEMU is user {}", status_of(qemu, "Uid")));
+        guest.xl("destroy");
+        soon().until("QEMU has ended with its domain", || (!qemu.lives()).then_some(()));
+        wait_for_converters(0);
+    }
+}
+
+/// Whether a device model has its own user, nothing of root's, and just this below its root.
+fn looks_confined(qemu: Process, domid: u16, root: &[&str]) -> bool {
+    let uid = (DEVICE_MODEL_UIDS + u32::from(domid)).to_string();
+    let is = |name: &str, wanted: &str| {
+        status_of(qemu, name).split_whitespace().all(|found| found == wanted)
+    };
+    let own = ["mnt", "ipc", "uts"].iter().all(|kind| {
+        let ours = std::fs::read_link(format!("/proc/self/ns/{kind}")).expect("a namespace");
+        qemu.namespace(kind).is_ok_and(|theirs| ours.to_str() != Some(theirs.as_str()))
+    });
+    let mut below = Vec::new();
+    list(&qemu.file("root"), "", &mut below);
+    is("Uid", &uid)
+        && is("Gid", &uid)
+        && is("NoNewPrivs", "1")
+        && is("Seccomp", "2")
+        && ["CapInh", "CapPrm", "CapEff", "CapAmb"].iter().all(|set| is(set, NO_CAPABILITY))
+        && own
+        && below == root
+}
+
+fn status_of(process: Process, name: &str) -> String {
+    process.status().ok().and_then(|mut status| status.remove(name)).unwrap_or_default()
+}
+
+/// Everything below a folder, by name.
+fn list(folder: &Path, prefix: &str, found: &mut Vec<String>) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    for name in names {
+        let path = format!("{prefix}{name}");
+        found.push(path.clone());
+        list(&folder.join(name), &format!("{path}/"), found);
+    }
+}
+
+/// Restricted handles: each row of what Linux and Xen must allow and refuse, tried by a program of
+/// its own beside two guests.
+pub(super) fn handles() {
+    let guests = [Guest::new("handle-a", 34), Guest::new("handle-b", 35)];
+    let domids = guests.each_ref().map(|guest| guest.create().to_string());
+    // Debian's checker opens its device.
+    must("modprobe", ["xen-gntalloc"]);
+    let rows = must("/lab/bin/xen-probe", &domids);
+    let held = rows.lines().filter(|line| line.starts_with("ok")).count();
+    fact(&format!("{held} rows hold, Debian's depriv-fd-checker included"));
 }
 
 /// QEMU's screen at the port that libxl wrote, and a converter for the text alone.
