@@ -11,7 +11,7 @@ use xenstore_wire::DomainId;
 use crate::book::{Newcomer, Welcome};
 use crate::causes::causes;
 use crate::database::Safety;
-use crate::effect::Effect;
+use crate::effect::{Effect, SavedBy};
 use crate::host::Life;
 use crate::run::{Agent, Note, now_ms};
 use crate::sighting::Sighting;
@@ -100,7 +100,8 @@ impl Agent {
             let changes = nodes.into_iter().map(|(path, value)| (path, Some(value))).collect();
             self.store.change_data(domain, changes);
         }
-        self.host.meet(domain, sighting.uuid, vm, wanted)
+        let screen = if first { SavedBy::Earlier } else { SavedBy::This };
+        self.host.meet(domain, sighting.uuid, vm, wanted, screen)
     }
 
     fn read_back(&mut self, domain: DomainId, found: BTreeMap<String, String>, generation: u64) {

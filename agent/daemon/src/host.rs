@@ -14,7 +14,7 @@ use xenstore_wire::DomainId;
 use crate::console::{Console, Screen, Sight};
 use crate::domain::{self, Domain, Wanted};
 use crate::doubt::Doubt;
-use crate::effect::{Effect, Ports};
+use crate::effect::{Effect, Ports, SavedBy};
 use crate::sighting::{Sighting, Tty};
 
 /// One domain from its first sight to its end: numbers and uuids come again, a life doesn't.
@@ -54,6 +54,8 @@ pub(crate) struct Entry {
     pub(crate) present: bool,
     /// Whether it is missing from a store that knew nobody: that tells nothing of it.
     unknown: bool,
+    /// Whose picture the saved screen holds, until a converter of its own has begun.
+    screen: SavedBy,
 }
 
 impl Entry {
@@ -143,6 +145,7 @@ impl Host {
             reported: None,
             present: true,
             unknown: false,
+            screen: SavedBy::This,
         })
     }
 
@@ -158,6 +161,7 @@ impl Host {
         domain_uuid: Uuid,
         vm: Uuid,
         wanted: Wanted,
+        screen: SavedBy,
     ) -> (Life, Vec<Effect>) {
         let remnant = self.remnants.remove(&domain);
         let life = self.insert(Entry {
@@ -173,6 +177,7 @@ impl Host {
             reported: None,
             present: true,
             unknown: false,
+            screen,
         });
         let mut effects: Vec<Effect> =
             remnant.map(|ports| Effect::Retract { domain, ports }).into_iter().collect();
@@ -184,6 +189,7 @@ impl Host {
     pub(crate) fn see(&mut self, life: Life, sighting: &Sighting, written: u32) -> Vec<Effect> {
         let Some(entry) = self.entries.get_mut(&life) else { return Vec::new() };
         entry.unknown = false;
+        let renamed = entry.name != sighting.name && entry.state.is_served();
         entry.name.clone_from(&sighting.name);
         // The control domain's console has no converter.
         if entry.domain == DomainId::DOM0 {
@@ -197,6 +203,9 @@ impl Host {
             };
         }
         let mut effects = self.hear(life, domain::Event::Console(sight));
+        if renamed {
+            effects.push(Effect::Rename { life, title: sighting.name.clone() });
+        }
         effects.extend(self.publish_again(life, sighting));
         effects
     }
@@ -240,6 +249,7 @@ impl Host {
         if let Some(entry) = self.entries.get_mut(&life) {
             entry.ports = Some(ports);
             entry.reported = None;
+            entry.screen = SavedBy::This;
         }
         self.hear(life, domain::Event::Started)
     }
@@ -385,6 +395,7 @@ impl Host {
                     vm: entry.vm,
                     title: entry.name.clone(),
                     console,
+                    screen: entry.screen,
                 }
             }
             domain::Effect::HandTty(console) => {

@@ -7,6 +7,7 @@ mod answer;
 mod args;
 mod book;
 mod causes;
+mod clock;
 mod config;
 mod console;
 mod console_lock;

@@ -95,8 +95,7 @@ impl Start {
         for byte in self.uuid {
             uuid.push_str(&format!("{byte:02x}"));
         }
-        let title: String =
-            self.title.chars().filter(|c| !c.is_control()).take(TITLE_MAX).collect();
+        let title = shown_title(&self.title);
         let mut arguments = Vec::from(["--converter".to_string()]);
         for (name, value) in [
             ("uuid", uuid),
@@ -145,6 +144,12 @@ impl Start {
             lock: parsed("lock", value("lock"))?,
         })
     }
+}
+
+/// A VM's name as a console's title: bounded, and without control characters.
+#[must_use]
+pub fn shown_title(name: &str) -> String {
+    name.chars().filter(|character| !character.is_control()).take(TITLE_MAX).collect()
 }
 
 fn parse_uuid(text: &str) -> Result<[u8; 16], StartError> {

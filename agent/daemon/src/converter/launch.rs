@@ -47,6 +47,9 @@ pub(crate) struct Assignment {
     pub(crate) title: String,
     /// What it reads.
     pub(crate) console: Console,
+    /// The line below what an earlier domain of the VM has left on the screen; empty where there is
+    /// nothing to part.
+    pub(crate) mark: String,
 }
 
 /// A converter that serves.
@@ -239,7 +242,7 @@ pub(super) async fn launch(
     Manifest::new(&facts)
         .and_then(|manifest| manifest.write(site))
         .map_err(system("write the converter's manifest"))?;
-    go(&mut link).await?;
+    go(&mut link, &assignment.mark).await?;
     let terminal = Some(assignment.console.terminal);
     Ok(Running { born, link, version: VERSION, log: Some(log), ports, identity, terminal })
 }
@@ -350,9 +353,9 @@ pub(super) fn look_at(identity: &Identity, moment: Moment) -> io::Result<Vec<Pro
     Ok(restrict::attest(&expected)?.properties().to_vec())
 }
 
-/// Lets an attested converter read its first byte.
-pub(super) async fn go(link: &mut Link) -> Result<(), LaunchError> {
-    let serial = link.order(&Order::Go, &[])?;
+/// Lets an attested converter read its first byte, below this mark.
+pub(super) async fn go(link: &mut Link, mark: &str) -> Result<(), LaunchError> {
+    let serial = link.order(&Order::Go(mark.to_owned()), &[])?;
     match in_time(link.hear()).await?? {
         Answer::To(to, Report::Done) if to == serial => Ok(()),
         // Before it goes it reads no tty, so that it can have lost none.

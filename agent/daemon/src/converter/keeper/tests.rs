@@ -13,6 +13,7 @@ use crate::converter::launch::Born;
 use crate::converter::link::listen_at;
 use crate::domain::Wanted;
 use crate::effect::Ports;
+use crate::effect::SavedBy;
 use crate::host::Host;
 
 /// How long anything may take before a test calls it stuck.
@@ -70,7 +71,8 @@ fn a_converter_whose_terminal_hangs_up_again_and_again_is_ended() {
         let child = Child::find(i32::try_from(process.id()).unwrap()).unwrap();
         let (running, converter) = running(&site, child);
         let domain = DomainId::new(7).unwrap();
-        let (life, _) = Host::default().meet(domain, Uuid::nil(), Uuid::nil(), Wanted::On);
+        let (life, _) =
+            Host::default().meet(domain, Uuid::nil(), Uuid::nil(), Wanted::On, SavedBy::This);
         let (_keeper, commands) = crate::converter::Keeper::new();
         let (reports, mut heard) = mpsc::unbounded_channel();
         let whose = Whose { life, domain, vm: Uuid::nil() };
