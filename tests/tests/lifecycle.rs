@@ -1,6 +1,9 @@
 //! Domains that come and go in the ways that real toolstacks have, and the leftovers of what they
 //! tried: nobody is missed, nobody is mixed up, and an idle host's agent sleeps.
 
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use acceptance::deadline::Deadline;
@@ -204,5 +207,83 @@ fn the_picture_survives_a_reboot_with_one_mark_between_the_boots() {
     console.print(b"going on\r\n").expect("printed");
     seen.wait_for_text(Deadline::seconds(SOON), "going on");
     assert_eq!(marked(&mut seen), ["in an editor", mark, "going on"]);
+    demo.end();
+}
+
+/// A process with QEMU's words that listens where its screen would be.
+struct DeviceModel {
+    process: Child,
+    port: u16,
+}
+
+impl DeviceModel {
+    fn start(guest: &Guest) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let mut command = Command::new("sh");
+        command.args(["-c", "read wait", "qemu", "-xen-domid", &guest.domid.to_string()]);
+        command.stdin(Stdio::piped()).stdout(OwnedFd::from(listener));
+        Self { process: command.spawn().expect("it starts"), port }
+    }
+}
+
+impl Drop for DeviceModel {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ended = self.process.wait();
+    }
+}
+
+/// The locations of a guest's consoles, with their protocols.
+fn consoles(demo: &Demo, guest: &Guest) -> Vec<String> {
+    let uuid = format!("vm-uuid={}", guest.uuid);
+    let words = ["xe", "console-list", &uuid, "params=location", "--minimal"];
+    let listed = demo.xenwarden_well(words);
+    let mut locations: Vec<String> =
+        listed.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    locations.sort_unstable();
+    locations
+}
+
+/// Where a guest's text is, once it is published.
+fn text(store: &mut Store, guest: &Guest) -> String {
+    let key = guest.key("console/tc-port");
+    let port = store.wait_until(Deadline::seconds(SOON), &key, |port| port.map(str::to_owned));
+    format!("telnet://127.0.0.1:{port}")
+}
+
+#[test]
+fn a_device_models_screen_is_listed_if_it_is_the_domains_own() {
+    let demo = Demo::start(["--domains", "1"]);
+    let mut store = demo.store();
+    let (guest, cheated) = (Guest::new(91, "hvm"), Guest::new(92, "cheated"));
+    let qemu = DeviceModel::start(&guest);
+    // The second one's key leads to the first one's screen.
+    for one in [&guest, &cheated] {
+        one.create(&mut store).expect("created");
+        let pid = qemu.process.id().to_string();
+        store.write(&one.key("image/device-model-pid"), &pid).expect("written");
+        store.write(&one.key("console/vnc-listen"), "127.0.0.1").expect("written");
+        store.write(&one.key("console/vnc-port"), &qemu.port.to_string()).expect("written");
+    }
+    let (serial, others) = (Console::open(), Console::open());
+    let tty = |console: &Console| console.tty.to_string_lossy().into_owned();
+    store.write(&guest.key("serial/0/tty"), &tty(&serial)).expect("written");
+    store.write(&cheated.key("serial/0/tty"), &tty(&others)).expect("written");
+    let (its_text, others_text) = (text(&mut store, &guest), text(&mut store, &cheated));
+    let screen = format!("vnc://127.0.0.1:{}", qemu.port);
+    assert_eq!(consoles(&demo, &guest), [its_text.clone(), screen]);
+    assert_eq!(consoles(&demo, &cheated), [others_text]);
+    for one in [&guest, &cheated] {
+        assert_eq!(store.read(&one.key("console/vnc-port")), Ok(qemu.port.to_string()));
+    }
+    let list = demo.xenwarden_well(["list"]);
+    assert!(list.contains(&format!(":{} qemu, text", qemu.port)), "{list}");
+    let status = demo.xenwarden(["status"]).output;
+    assert!(status.contains("1 graphical"), "{status}");
+    assert!(demo.said().contains("is not a device model of this domain"), "{}", demo.said());
+
+    drop(qemu);
+    assert_eq!(consoles(&demo, &guest), [its_text]);
     demo.end();
 }

@@ -92,6 +92,7 @@ fn answer(ask: &Ask, world: &mut World, given: &mut Option<OwnedFd>) -> Reply {
             xenstore_socket: "/run/xenstored/socket".into(),
             xenstore_connected: true,
             consoles_running: 1,
+            consoles_graphical: 0,
             consoles_off: 0,
             confined: 1,
             viewers: 0,

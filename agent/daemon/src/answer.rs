@@ -3,10 +3,12 @@
 //! What is asked for is done here as well, record by record. What converters have to say is added
 //! by [`crate::finish`].
 
+use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 use vncterm_control::Viewer;
+use xenstore_wire::DomainId;
 use xenwarden_model::{
     Ask, Console, ConsoleOpened, ConsoleProtocol, ConsoleState, ConverterAudit, PowerState,
     Refusal, RefusalCode, Reply, Status, Vm, VmMap,
@@ -16,7 +18,9 @@ use crate::config::CONSOLE_ADDRESS;
 use crate::converter::Keeper;
 use crate::domain::Domain;
 use crate::effect::Ports;
+use crate::graphics::{Claim, Listeners};
 use crate::host::{Entry, Life};
+use crate::record::Record;
 use crate::run::{Agent, now_ms};
 use crate::vm_data;
 
@@ -33,6 +37,8 @@ pub(crate) enum Draft {
     Audit(Vec<(ConverterAudit, Keeper)>),
     /// A console to open.
     Console(ConsoleOpened, Keeper, Viewer),
+    /// The screen of a domain's own device model, to be connected to.
+    Graphics(ConsoleOpened, DomainId, Claim),
 }
 
 impl Agent {
@@ -115,6 +121,9 @@ impl Agent {
     /// Every record, by name and then uuid, with what is known at once.
     fn vms(&self) -> Vec<(Vm, Option<Keeper>)> {
         let mut vms: Vec<(Vm, Option<Keeper>)> = Vec::new();
+        // Looked at once for all, and only if there is anything to prove.
+        let claimed = self.notes.values().any(|note| note.graphics.is_some());
+        let listeners = if claimed { Listeners::look().ok() } else { None };
         for (uuid, record) in self.records.book().records() {
             let owner = self.host.owner(uuid).filter(|(_, entry)| entry.present);
             let vm = Vm {
@@ -128,7 +137,14 @@ impl Agent {
                 is_control_domain: record.is_control_domain,
                 other_config: record.other_config.clone(),
                 xenstore_data: record.xenstore_data.clone(),
-                consoles: owner.map(|(_, entry)| consoles(uuid, entry)).unwrap_or_default(),
+                consoles: owner
+                    .map(|(life, entry)| {
+                        let graphics = listeners
+                            .as_ref()
+                            .and_then(|listeners| self.prove_graphics(listeners, life, entry));
+                        consoles(uuid, entry, graphics)
+                    })
+                    .unwrap_or_default(),
                 console_state: owner
                     .map_or(ConsoleState::Halted, |(life, entry)| self.console_state(life, entry)),
             };
@@ -179,6 +195,26 @@ impl Agent {
         }
     }
 
+    fn opened(&self, record: &Record, entry: &Entry) -> ConsoleOpened {
+        ConsoleOpened {
+            name_label: record.name.clone(),
+            domid: entry.domain.number(),
+            host: self.hostname.clone(),
+            other_viewers: 0,
+        }
+    }
+
+    /// Where a domain's device model shows its screen, if it does.
+    fn prove_graphics(
+        &self,
+        listeners: &Listeners,
+        life: Life,
+        entry: &Entry,
+    ) -> Option<SocketAddrV4> {
+        let claim = self.notes.get(&life)?.graphics?;
+        listeners.prove(entry.domain, claim).ok()
+    }
+
     fn draft_audit(&self) -> Vec<(ConverterAudit, Keeper)> {
         let mut audits = Vec::new();
         for (life, entry) in self.host.entries() {
@@ -208,6 +244,12 @@ impl Agent {
             Some((life, entry)) => self.console_state(life, entry),
             None => ConsoleState::Halted,
         };
+        if let Some((life, entry)) = owner
+            && protocol == ConsoleProtocol::Rfb
+            && let Some(claim) = self.notes.get(&life).and_then(|note| note.graphics)
+        {
+            return Draft::Graphics(self.opened(record, entry), entry.domain, claim);
+        }
         let why = match &state {
             ConsoleState::Serving { .. } => None,
             ConsoleState::Halted => Some("it is halted".to_owned()),
@@ -233,12 +275,7 @@ impl Agent {
         let Some(keeper) = self.keepers.get(&life) else {
             return refuse(RefusalCode::NoConsole, format!("VM {name} has lost its converter"));
         };
-        let opened = ConsoleOpened {
-            name_label: record.name.clone(),
-            domid: entry.domain.number(),
-            host: self.hostname.clone(),
-            other_viewers: 0,
-        };
+        let opened = self.opened(record, entry);
         let viewer = match protocol {
             ConsoleProtocol::Rfb => Viewer::Rfb,
             ConsoleProtocol::Vt100 => Viewer::Text,
@@ -248,17 +285,19 @@ impl Agent {
 }
 
 /// The consoles of a running VM, as they can be opened on this host.
-fn consoles(vm: Uuid, entry: &Entry) -> Vec<Console> {
-    let Some(ports) = entry.ports.filter(|_| entry.state.is_served()) else { return Vec::new() };
+fn consoles(vm: Uuid, entry: &Entry, graphics: Option<SocketAddrV4>) -> Vec<Console> {
+    let ports = entry.ports.filter(|_| entry.state.is_served());
     let console = |protocol, scheme, port| Console {
         uuid: Console::uuid_of(vm, protocol),
         protocol,
         location: format!("{scheme}://{CONSOLE_ADDRESS}:{port}"),
     };
+    // The device model's screen is the guest's own; the converter's is a picture of its text.
+    let screen = graphics.map(|address| address.port()).or(ports.and_then(|ports| ports.vnc));
     // RFC 7869 and RFC 4248.
-    let screen = ports.vnc.map(|port| console(ConsoleProtocol::Rfb, "vnc", port));
-    let text = console(ConsoleProtocol::Vt100, "telnet", ports.text);
-    screen.into_iter().chain([text]).collect()
+    let screen = screen.map(|port| console(ConsoleProtocol::Rfb, "vnc", port));
+    let text = ports.map(|ports| console(ConsoleProtocol::Vt100, "telnet", ports.text));
+    screen.into_iter().chain(text).collect()
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

@@ -12,6 +12,7 @@ use crate::book::{Newcomer, Welcome};
 use crate::causes::causes;
 use crate::database::Safety;
 use crate::effect::{Effect, SavedBy};
+use crate::graphics::{Claim, Listeners, Unproven};
 use crate::host::Life;
 use crate::run::{Agent, Note, now_ms};
 use crate::sighting::Sighting;
@@ -78,7 +79,28 @@ impl Agent {
             self.records.note(renamed, Safety::Lazy);
         }
         effects.extend(self.host.see(life, &sighting, written));
+        self.see_graphics(life, &sighting);
         effects
+    }
+
+    /// Notes the screen that another program serves, and tells once why it isn't believed.
+    fn see_graphics(&mut self, life: Life, sighting: &Sighting) {
+        let Some(entry) = self.host.entry(life) else { return };
+        let ours = entry.ports.and_then(|ports| ports.vnc);
+        let foreign = sighting.vnc_port.filter(|port| Some(*port) != ours);
+        let claim = foreign.map(|port| Claim { port, pid: sighting.device_model_pid });
+        let doubt = claim.and_then(|claim| {
+            let proven = Listeners::look()
+                .map_err(Unproven::from)
+                .and_then(|listeners| listeners.prove(entry.domain, claim));
+            proven.err().map(|unproven| causes(&unproven))
+        });
+        let note = self.notes.entry(life).or_default();
+        if let Some(why) = doubt.as_ref().filter(|why| note.graphics_doubt.as_ref() != Some(why)) {
+            let (domain, name) = (entry.domain, entry.name.escape_debug().to_string());
+            tracing::warn!(%domain, name, why, "console/vnc-port is not listed");
+        }
+        (note.graphics, note.graphics_doubt) = (claim, doubt);
     }
 
     fn meet(&mut self, domain: DomainId, sighting: &Sighting) -> (Life, Vec<Effect>) {
@@ -131,7 +153,8 @@ impl Agent {
                     domain, name, pid, vnc_port = ?ports.vnc, text_port = ports.text,
                     "console is served"
                 );
-                *note = Note { pid: Some(pid), confined: note.confined, ..Note::default() };
+                (note.pid, note.why) = (Some(pid), None);
+                (note.failures, note.without_since) = (0, None);
                 self.host.started(life, ports)
             }
             converter::Report::NotStarted { failure, why } => {

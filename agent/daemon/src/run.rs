@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::converter::{self, Found, Keeper, Site, SiteError, find_survivors};
 use crate::database::{DatabaseFault, Safety};
 use crate::event::{Event, Question};
+use crate::graphics::Claim;
 use crate::host::{Host, Life};
 use crate::records::Records;
 use crate::serve::{self, ServeError};
@@ -64,6 +65,10 @@ pub(crate) struct Note {
     pub(crate) failures: u32,
     /// Since when it should have a converter and has none.
     pub(crate) without_since: Option<Instant>,
+    /// What the store says of a screen that another program serves.
+    pub(crate) graphics: Option<Claim>,
+    /// Why that was not believed when it was last seen.
+    pub(crate) graphics_doubt: Option<String>,
 }
 
 /// The agent.

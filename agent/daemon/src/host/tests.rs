@@ -25,6 +25,7 @@ fn sighting(tty: &str) -> Sighting {
         tty: Tty::Named(terminal(tty), Line::Paravirtual),
         vnc_port: None,
         text_port: None,
+        device_model_pid: None,
     }
 }
 
