@@ -85,6 +85,7 @@ fn serve(stream: &UnixStream, world: &Mutex<World>) {
 
 fn answer(ask: &Ask, world: &mut World, given: &mut Option<OwnedFd>) -> Reply {
     match ask {
+        Ask::Ready { .. } => Reply::Ready(ConsoleState::Waiting),
         Ask::Status => Reply::Status(Box::new(Status {
             version: "0.1.0".into(),
             host: "host-a".into(),

@@ -52,6 +52,11 @@ impl Agent {
                 return Draft::Audit(self.draft_audit());
             }
             Ask::Console { vm, protocol } => return self.draft_console(vm, protocol),
+            // Asked for by who waits, and answered when it is so.
+            Ask::Ready { domid } => Err(Refusal {
+                code: RefusalCode::Failed,
+                message: format!("domain {domid} is not ready"),
+            }),
             Ask::Register { name, uuid } => self.register(&name, uuid),
             Ask::Forget { vm } => self.forget(vm),
             Ask::SetKey { vm, map, key, value } => self.set_key(vm, map, &key, value),
@@ -167,7 +172,7 @@ impl Agent {
         vms
     }
 
-    fn console_state(&self, life: Life, entry: &Entry) -> ConsoleState {
+    pub(crate) fn console_state(&self, life: Life, entry: &Entry) -> ConsoleState {
         match entry.state {
             Domain::Behind | Domain::Waiting => ConsoleState::Waiting,
             Domain::Off => ConsoleState::Off,

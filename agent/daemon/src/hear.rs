@@ -45,6 +45,10 @@ impl Agent {
             store::Report::Seen { domain, sighting, written } => {
                 self.see(domain, &sighting, written)
             }
+            store::Report::Written { domain, generation } => {
+                self.store.note_written(domain, generation);
+                Vec::new()
+            }
             store::Report::ReadBack { domain, found, generation } => {
                 self.read_back(domain, found, generation);
                 Vec::new()

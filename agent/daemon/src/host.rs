@@ -42,6 +42,8 @@ pub(crate) struct Entry {
     pub(crate) state: Domain,
     /// The last ports that were published for it: those in the store are ours.
     pub(crate) ports: Option<Ports>,
+    /// The port of its text that stood in the store when that was last looked at.
+    pub(crate) seen_text_port: Option<u16>,
     wanted: Wanted,
     /// The terminals that a converter of it reads or is to read, the one that it is to read last,
     /// from its start to their hang-up or its end.
@@ -139,6 +141,7 @@ impl Host {
             name,
             state: Domain::adopted(console),
             ports: Some(ports),
+            seen_text_port: None,
             wanted: Wanted::On,
             terminals: vec![console.terminal],
             awaited: None,
@@ -171,6 +174,7 @@ impl Host {
             name: String::new(),
             state: Domain::Behind,
             ports: remnant,
+            seen_text_port: None,
             wanted,
             terminals: Vec::new(),
             awaited: None,
@@ -191,6 +195,7 @@ impl Host {
         entry.unknown = false;
         let renamed = entry.name != sighting.name && entry.state.is_served();
         entry.name.clone_from(&sighting.name);
+        entry.seen_text_port = sighting.text_port;
         // The control domain's console has no converter.
         if entry.domain == DomainId::DOM0 {
             return Vec::new();

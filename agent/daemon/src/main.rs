@@ -25,6 +25,7 @@ mod journal;
 mod notify;
 mod paths;
 mod perform;
+mod ready;
 mod record;
 mod records;
 mod run;

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 use uuid::Uuid;
+use xenwarden_model::Ask;
 
 use crate::book::{Bounds, Newcomer};
 use crate::config::Config;
@@ -18,6 +19,7 @@ use crate::database::{DatabaseFault, Safety};
 use crate::event::{Event, Question};
 use crate::graphics::Claim;
 use crate::host::{Host, Life};
+use crate::ready::Waiting;
 use crate::records::Records;
 use crate::serve::{self, ServeError};
 use crate::store::{self, Store};
@@ -90,6 +92,8 @@ pub(crate) struct Agent {
     pub(crate) store_lost: Option<(Instant, String)>,
     /// When every converter was last attested on request.
     pub(crate) attested_at: Option<Instant>,
+    /// Clients that wait until domains are ready: each client has one question at most.
+    pub(crate) waiting: Vec<Waiting>,
 }
 
 /// Where events come from.
@@ -142,6 +146,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         began: Instant::now(),
         store_lost: Some((Instant::now(), "it is only being connected to".to_owned())),
         attested_at: None,
+        waiting: Vec::new(),
     };
     survivors.into_iter().for_each(|found| agent.take_over(found));
     notify::ready();
@@ -163,6 +168,10 @@ impl Agent {
                     self.wakes.remove(&life);
                     self.host.hear(life, domain::Event::Due)
                 }
+                Event::Asked(Question { ask: Ask::Ready { domid }, asker }) => {
+                    self.waiting.push(Waiting { domid, asker });
+                    Vec::new()
+                }
                 Event::Asked(Question { ask, asker }) => {
                     // A client that went away needs no answer; what it asked for is done.
                     let _ = asker.send(self.draft(ask));
@@ -177,6 +186,7 @@ impl Agent {
             for effect in effects {
                 self.perform(effect);
             }
+            self.answer_waiting();
         }
         self.records.settle();
         tracing::info!(converters = self.keepers.len(), "xenwardend ends; its converters go on");

@@ -32,6 +32,8 @@ pub(crate) const CLIENTS_MAX: usize = 64;
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// How long a client may stay without asking.
 const IDLE_TIME: Duration = Duration::from_secs(300);
+/// How long the agent may take for a draft: only what waits for something else to happen takes long.
+const DRAFT_TIME: Duration = Duration::from_secs(60);
 /// How long a client may take to read a reply.
 const REPLY_TIME: Duration = Duration::from_secs(30);
 /// The pause after an accept that failed for want of descriptors.
@@ -156,8 +158,15 @@ async fn serve(mut stream: UnixStream, questions: mpsc::Sender<Question>) -> io:
             Ok(ask) => {
                 let (asker, draft) = oneshot::channel();
                 let asked = questions.send(Question { ask, asker }).await;
-                let Some(draft) = asked.ok().and(draft.await.ok()) else { return Ok(()) };
-                let (reply, descriptor) = draft.finish().await;
+                let drafted = match asked {
+                    Ok(()) => timeout(DRAFT_TIME, draft).await,
+                    Err(_) => return Ok(()),
+                };
+                let (reply, descriptor) = match drafted {
+                    Ok(Ok(draft)) => draft.finish().await,
+                    Ok(Err(_)) => return Ok(()),
+                    Err(_) => (Reply::Refused(late()), None),
+                };
                 send(&mut stream, &reply, descriptor).await?;
             }
             Err(error) => {
@@ -167,6 +176,11 @@ async fn serve(mut stream: UnixStream, questions: mpsc::Sender<Question>) -> io:
             }
         }
     }
+}
+
+fn late() -> Refusal {
+    let message = format!("it was not so within {} s", DRAFT_TIME.as_secs());
+    Refusal { code: RefusalCode::Failed, message }
 }
 
 /// What was read of a client.

@@ -142,7 +142,14 @@ impl Caretaker {
             Work::Look => self.look().await,
             Work::Publish(ports) => self.publish(ports).await,
             Work::Retract(ports) => self.retract(ports).await,
-            Work::Data(nodes) => self.change_data(&nodes).await,
+            Work::Data(nodes) => {
+                self.change_data(&nodes).await?;
+                if let Some(generation) = self.desk.generation() {
+                    let domain = self.domain;
+                    let _ = self.reports.send(Report::Written { domain, generation });
+                }
+                Ok(())
+            }
             Work::ReadBack(events) => {
                 for _ in 0..events.min(EVENTS_CHARGED_MAX) {
                     self.pay(Cost::Operation).await?;
