@@ -6,6 +6,7 @@
 use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
+use nix::unistd::Uid;
 use uuid::Uuid;
 use vncterm_control::Viewer;
 use xenstore_wire::DomainId;
@@ -43,7 +44,7 @@ pub(crate) enum Draft {
 
 impl Agent {
     /// Does what is asked, and drafts the answer.
-    pub(crate) fn draft(&mut self, ask: Ask) -> Draft {
+    pub(crate) fn draft(&mut self, ask: Ask, by: Uid) -> Draft {
         let done = match ask {
             Ask::Status => return self.draft_status(),
             Ask::Vms => return Draft::Vms(self.vms()),
@@ -51,7 +52,7 @@ impl Agent {
                 self.attested_at = Some(Instant::now());
                 return Draft::Audit(self.draft_audit());
             }
-            Ask::Console { vm, protocol } => return self.draft_console(vm, protocol),
+            Ask::Console { vm, protocol } => return self.draft_console(vm, protocol, by),
             // Asked for by who waits, and answered when it is so.
             Ask::Ready { domid } => Err(Refusal {
                 code: RefusalCode::Failed,
@@ -239,11 +240,15 @@ impl Agent {
         audits
     }
 
-    fn draft_console(&self, vm: Uuid, protocol: ConsoleProtocol) -> Draft {
+    fn draft_console(&self, vm: Uuid, protocol: ConsoleProtocol, by: Uid) -> Draft {
         let refuse = |code, message| Draft::Whole(Reply::Refused(Refusal { code, message }));
         let Some(record) = self.records.book().get(vm) else {
             return refuse(RefusalCode::UnknownVm, format!("no VM has the uuid {vm}"));
         };
+        if record.is_control_domain && !by.is_root() {
+            let message = "only root opens the control domain's console".to_owned();
+            return refuse(RefusalCode::NoConsole, message);
+        }
         let owner = self.host.owner(vm).filter(|(_, entry)| entry.present);
         let state = match owner {
             Some((life, entry)) => self.console_state(life, entry),

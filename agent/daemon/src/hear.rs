@@ -6,16 +6,19 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use uuid::Uuid;
+use vncterm_launch::Terminal;
 use xenstore_wire::DomainId;
 
 use crate::book::{Newcomer, Welcome};
 use crate::causes::causes;
+use crate::console::Line;
 use crate::database::Safety;
 use crate::effect::{Effect, SavedBy};
 use crate::graphics::{Claim, Listeners, Unproven};
 use crate::host::Life;
+use crate::host_console::Login;
 use crate::run::{Agent, Note, now_ms};
-use crate::sighting::Sighting;
+use crate::sighting::{Sighting, Tty};
 use crate::{converter, domain, store, vm_data};
 
 impl Agent {
@@ -61,6 +64,7 @@ impl Agent {
         let mut sighting = sighting.clone();
         if domain == DomainId::DOM0 {
             sighting.name = format!("Control domain on host: {}", self.hostname);
+            sighting.tty = self.host_tty();
         }
         let mut effects = Vec::new();
         let known = self.host.life_of(domain).filter(|life| {
@@ -105,6 +109,38 @@ impl Agent {
             tracing::warn!(%domain, name, why, "console/vnc-port is not listed");
         }
         (note.graphics, note.graphics_doubt) = (claim, doubt);
+    }
+
+    /// Where the control domain's console is; it is made when there is to be one and none is. A
+    /// converter of an earlier agent has one that is not this agent's, and keeps it to its end.
+    fn host_tty(&mut self) -> Tty {
+        if self.login == Login::Off {
+            return Tty::Absent;
+        }
+        if let Some(terminal) = self.adopted_host_terminal {
+            return Tty::Named(terminal, Line::Host);
+        }
+        match self.site.open_host_console() {
+            Ok(Some(terminal)) => self.start_login(terminal),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "can't open the control domain's console"),
+        }
+        match self.site.host_terminal() {
+            Some(terminal) => Tty::Named(terminal, Line::Host),
+            None => Tty::Absent,
+        }
+    }
+
+    fn start_login(&self, terminal: Terminal) {
+        let login = self.login.clone();
+        // It waits for a program, and this loop waits for nothing.
+        tokio::task::spawn_blocking(move || match login.start(terminal) {
+            Ok(()) => tracing::info!(%terminal, "a login is at the control domain's console"),
+            Err(error) => {
+                let why = causes(&error);
+                tracing::error!(%terminal, why, "no login is at the control domain's console");
+            }
+        });
     }
 
     fn meet(&mut self, domain: DomainId, sighting: &Sighting) -> (Life, Vec<Effect>) {
@@ -187,6 +223,11 @@ impl Agent {
             }
             converter::Report::Ended { served, how, expected } => {
                 self.keepers.remove(&life);
+                if domain == DomainId::DOM0.number() && self.adopted_host_terminal.take().is_some()
+                {
+                    // Its terminal went with it; there is to be another.
+                    self.store.order(DomainId::DOM0, store::Order::Look);
+                }
                 note.pid = None;
                 note.confined = None;
                 if expected {

@@ -196,10 +196,6 @@ impl Host {
         let renamed = entry.name != sighting.name && entry.state.is_served();
         entry.name.clone_from(&sighting.name);
         entry.seen_text_port = sighting.text_port;
-        // The control domain's console has no converter.
-        if entry.domain == DomainId::DOM0 {
-            return Vec::new();
-        }
         let sight = self.sight_of(life, sighting, written);
         if let Some(entry) = self.entries.get_mut(&life) {
             entry.awaited = match (sight, sighting.tty) {

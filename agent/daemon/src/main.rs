@@ -21,6 +21,7 @@ mod finish;
 mod graphics;
 mod hear;
 mod host;
+mod host_console;
 mod journal;
 mod notify;
 mod paths;

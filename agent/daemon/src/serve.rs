@@ -135,14 +135,18 @@ async fn accept(listener: UnixListener, served: Served, questions: mpsc::Sender<
             spawn_local(async move {
                 if let Ok(_place) = places.try_acquire() {
                     // How a client goes is its own business.
-                    let _ = serve(stream, questions).await;
+                    let _ = serve(stream, uid, questions).await;
                 }
             });
         }
     }
 }
 
-async fn serve(mut stream: UnixStream, questions: mpsc::Sender<Question>) -> io::Result<()> {
+async fn serve(
+    mut stream: UnixStream,
+    by: Uid,
+    questions: mpsc::Sender<Question>,
+) -> io::Result<()> {
     let mut read = Vec::new();
     loop {
         let line = match read_line(&mut stream, &mut read).await? {
@@ -157,7 +161,7 @@ async fn serve(mut stream: UnixStream, questions: mpsc::Sender<Question>) -> io:
         match serde_json::from_slice(&line) {
             Ok(ask) => {
                 let (asker, draft) = oneshot::channel();
-                let asked = questions.send(Question { ask, asker }).await;
+                let asked = questions.send(Question { ask, by, asker }).await;
                 let drafted = match asked {
                     Ok(()) => timeout(DRAFT_TIME, draft).await,
                     Err(_) => return Ok(()),
@@ -277,7 +281,7 @@ mod tests {
         LocalSet::new().block_on(&runtime, async {
             let (questions, mut asked) = mpsc::channel::<Question>(1);
             spawn_local(async move {
-                while let Some(Question { ask, asker }) = asked.recv().await {
+                while let Some(Question { ask, asker, .. }) = asked.recv().await {
                     let reply = match ask {
                         Ask::Status => Reply::Done,
                         other => panic!("{other:?}"),
@@ -286,7 +290,8 @@ mod tests {
                 }
             });
             ours.set_nonblocking(true).unwrap();
-            let _ = serve(UnixStream::from_std(ours).unwrap(), questions).await;
+            let us = Uid::current();
+            let _ = serve(UnixStream::from_std(ours).unwrap(), us, questions).await;
         });
         client.join().unwrap().unwrap_or_default()
     }

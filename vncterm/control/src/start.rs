@@ -20,7 +20,8 @@ pub enum Descriptor {
     Control,
     /// The screen file, opened read and write.
     Screen,
-    /// The held lock that keeps `xenconsole` off this console; absent for a serial port.
+    /// What is only held: the lock that keeps `xenconsole` off this console, or a pty's other end;
+    /// absent for a serial port.
     Lock,
     /// The empty network namespace that converters share.
     Network,
@@ -80,6 +81,8 @@ pub struct Start {
     pub text: bool,
     /// Whether [`Descriptor::Lock`] is there.
     pub lock: bool,
+    /// Whether that is the other end of the console, a pty of the agent's own.
+    pub pty: bool,
 }
 
 /// An argument of a converter that is missing or wrong.
@@ -108,6 +111,7 @@ impl Start {
             ("rfb", self.rfb.to_string()),
             ("text", self.text.to_string()),
             ("lock", self.lock.to_string()),
+            ("pty", self.pty.to_string()),
         ] {
             arguments.push(format!("{name}={value}"));
         }
@@ -142,6 +146,7 @@ impl Start {
             rfb: parsed("rfb", value("rfb"))?,
             text: parsed("text", value("text"))?,
             lock: parsed("lock", value("lock"))?,
+            pty: parsed("pty", value("pty"))?,
         })
     }
 }
@@ -173,6 +178,7 @@ mod tests {
             rfb: true,
             text: true,
             lock: false,
+            pty: false,
         }
     }
 

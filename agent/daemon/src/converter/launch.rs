@@ -252,8 +252,17 @@ fn open(site: &Site, assignment: &Assignment) -> Result<Opened, LaunchError> {
     let Assignment { domain, vm, console, .. } = assignment;
     let number = domain.number();
     let uid = site.converters.uids.uid(number).ok_or(LaunchError::NoUid(number))?;
-    let tty = console.terminal.open()?;
-    let lock = open_lock(site, *domain, console.line)?;
+    let (tty, lock) = match console.line {
+        Line::Paravirtual | Line::Serial => {
+            (console.terminal.open()?, open_lock(site, *domain, console.line)?)
+        }
+        Line::Host => {
+            let (tty, other_end) = site
+                .host_console_ends(console.terminal)
+                .map_err(system("open the control domain's console"))?;
+            (tty, Some(other_end))
+        }
+    };
     let listen_from = |base: u16| listen(CONSOLE_ADDRESS, base.checked_add(number).unwrap_or(base));
     let rfb = match console.screen {
         Screen::Converter => Some(listen_from(site.consoles.vnc_base_port)?),
@@ -272,6 +281,7 @@ fn open(site: &Site, assignment: &Assignment) -> Result<Opened, LaunchError> {
         rfb: rfb.is_some(),
         text: true,
         lock: lock.is_some(),
+        pty: console.line == Line::Host,
     };
     let handed = Handed {
         tty,
@@ -285,7 +295,7 @@ fn open(site: &Site, assignment: &Assignment) -> Result<Opened, LaunchError> {
     Ok(Opened { handed, ports, start, uid })
 }
 
-/// The lock on a paravirtual console; a serial port has none.
+/// The lock on a paravirtual console; the others have none.
 pub(super) fn open_lock(
     site: &Site,
     domain: DomainId,
@@ -293,7 +303,7 @@ pub(super) fn open_lock(
 ) -> Result<Option<OwnedFd>, LockError> {
     match line {
         Line::Paravirtual => console_lock::lock(&site.consoles.lock_dir, domain).map(Some),
-        Line::Serial => Ok(None),
+        Line::Serial | Line::Host => Ok(None),
     }
 }
 

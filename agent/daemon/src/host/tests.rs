@@ -216,10 +216,13 @@ fn a_failed_start_frees_the_terminal() {
 }
 
 #[test]
-fn the_control_domain_gets_no_converter() {
+fn the_control_domain_has_a_converter_if_it_has_a_console() {
     let mut host = Host::default();
     let (life, _) = host.meet(DomainId::DOM0, uuid(1), uuid(1), Wanted::On, SavedBy::This);
-    assert_eq!(host.see(life, &sighting("/dev/pts/1"), 0), []);
+    assert_eq!(host.see(life, &Sighting { tty: Tty::Absent, ..sighting("/dev/pts/1") }, 0), []);
+    let on =
+        Sighting { tty: Tty::Named(terminal("/dev/pts/1"), Line::Host), ..sighting("/dev/pts/1") };
+    assert_eq!(starts(&host.see(life, &on, 0)), [life]);
 }
 
 /// A host with two domains whose converters serve: 1 on pts/1 and 2 on pts/2.

@@ -46,6 +46,7 @@ fn running(site: &Site, child: Child) -> (Running, OwnedFd) {
         rfb: true,
         text: true,
         lock: true,
+        pty: false,
     };
     let plan = vncterm_launch::plan(&start, site.converters.uids.uid(7).unwrap()).unwrap();
     let identity = Identity { child, plan, program: site.program.id(), network: site.network_id };

@@ -48,6 +48,8 @@ impl Caretaker {
     async fn look_at_control_domain(&mut self, mut values: Values) -> Result<(), StoreFault> {
         let domain = self.domain;
         values.name = self.read(&paths::name(domain)).await?;
+        values.vnc_port = self.read(&paths::vnc_port(domain)).await?;
+        values.text_port = self.read(&paths::text_port(domain)).await?;
         if values.vm.is_none() && values.name.is_some() {
             values.vm = Some(format!("/vm/{}", uuid::Uuid::nil()).into_bytes());
         }
