@@ -223,9 +223,15 @@ impl Agent {
             }
             converter::Report::Ended { served, how, expected } => {
                 self.keepers.remove(&life);
-                if domain == DomainId::DOM0.number() && self.adopted_host_terminal.take().is_some()
-                {
+                let lost = self.adopted_host_terminal.take_if(|_| domain == 0);
+                if let Some(terminal) = lost {
                     // Its terminal went with it; there is to be another.
+                    let login = self.login.clone();
+                    tokio::task::spawn_blocking(move || {
+                        if let Err(error) = login.stop(terminal) {
+                            tracing::warn!(%terminal, why = causes(&error), "a login stays");
+                        }
+                    });
                     self.store.order(DomainId::DOM0, store::Order::Look);
                 }
                 note.pid = None;

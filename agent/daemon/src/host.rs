@@ -38,6 +38,8 @@ pub(crate) struct Entry {
     pub(crate) vm: Uuid,
     /// Its name.
     pub(crate) name: String,
+    /// What its converter was last told that viewers call it.
+    title: String,
     /// Where it is in its life.
     pub(crate) state: Domain,
     /// The last ports that were published for it: those in the store are ours.
@@ -138,6 +140,7 @@ impl Host {
             domain,
             domain_uuid,
             vm,
+            title: name.clone(),
             name,
             state: Domain::adopted(console),
             ports: Some(ports),
@@ -172,6 +175,7 @@ impl Host {
             domain_uuid,
             vm,
             name: String::new(),
+            title: String::new(),
             state: Domain::Behind,
             ports: remnant,
             seen_text_port: None,
@@ -193,7 +197,6 @@ impl Host {
     pub(crate) fn see(&mut self, life: Life, sighting: &Sighting, written: u32) -> Vec<Effect> {
         let Some(entry) = self.entries.get_mut(&life) else { return Vec::new() };
         entry.unknown = false;
-        let renamed = entry.name != sighting.name && entry.state.is_served();
         entry.name.clone_from(&sighting.name);
         entry.seen_text_port = sighting.text_port;
         let sight = self.sight_of(life, sighting, written);
@@ -204,9 +207,7 @@ impl Host {
             };
         }
         let mut effects = self.hear(life, domain::Event::Console(sight));
-        if renamed {
-            effects.push(Effect::Rename { life, title: sighting.name.clone() });
-        }
+        effects.extend(self.retitle(life));
         effects.extend(self.publish_again(life, sighting));
         effects
     }
@@ -252,7 +253,19 @@ impl Host {
             entry.reported = None;
             entry.screen = SavedBy::This;
         }
-        self.hear(life, domain::Event::Started)
+        let mut effects = self.hear(life, domain::Event::Started);
+        effects.extend(self.retitle(life));
+        effects
+    }
+
+    /// Tells a converter the name that its domain has got since.
+    fn retitle(&mut self, life: Life) -> Option<Effect> {
+        let entry = self.entries.get_mut(&life)?;
+        if !entry.state.is_served() || entry.title == entry.name {
+            return None;
+        }
+        entry.title.clone_from(&entry.name);
+        Some(Effect::Rename { life, title: entry.name.clone() })
     }
 
     /// Something happened to a life.
@@ -389,6 +402,7 @@ impl Host {
         Some(match effect {
             domain::Effect::Start(console) => {
                 entry.terminals = vec![console.terminal];
+                entry.title.clone_from(&entry.name);
                 Effect::StartConverter {
                     life,
                     domain,

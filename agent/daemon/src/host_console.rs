@@ -24,7 +24,7 @@ const UNIT_FOLDERS: [&str; 4] = [
 ];
 /// The same as a unit of our own: a new login whenever one has ended, on a terminal that keeps
 /// nothing of the last.
-const GETTY_PROPERTIES: [&str; 9] = [
+const GETTY_PROPERTIES: [&str; 8] = [
     "Restart=always",
     "RestartSec=0",
     "StandardInput=tty",
@@ -33,7 +33,6 @@ const GETTY_PROPERTIES: [&str; 9] = [
     "TTYVHangup=yes",
     "IgnoreSIGPIPE=no",
     "SendSIGHUP=yes",
-    "UtmpMode=login",
 ];
 
 /// Who puts a login at the console.
@@ -93,17 +92,45 @@ impl Login {
                 command
             }
         };
-        let program = command.get_program().to_string_lossy().into_owned();
-        let run = |source| LoginError::Run { program: program.clone(), source };
-        // What it starts must not hold this process's own output.
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let done = command.output().map_err(run)?;
-        if done.status.success() {
-            return Ok(());
+        run(&mut command)
+    }
+
+    /// Ends the login at a terminal that has gone: left to itself it begins again wherever that
+    /// number leads then.
+    pub(crate) fn stop(&self, terminal: Terminal) -> Result<(), LoginError> {
+        match self {
+            Self::Systemd => run(Command::new("systemctl").args([
+                "stop".to_owned(),
+                "--no-block".to_owned(),
+                unit(terminal, has_getty_unit()),
+            ])),
+            Self::Off | Self::Program(_) => Ok(()),
         }
-        let said = String::from_utf8_lossy(&done.stderr);
-        let said: String = said.trim().chars().take(SAID_MAX).collect();
-        Err(LoginError::Failed { program, said: format!("{}, {said}", done.status) })
+    }
+}
+
+/// Runs a program to its end; one that fails is quoted.
+fn run(command: &mut Command) -> Result<(), LoginError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let failed = |source| LoginError::Run { program: program.clone(), source };
+    // What it starts must not hold this process's own output.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let done = command.output().map_err(failed)?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let said: String = said.trim().chars().take(SAID_MAX).collect();
+    Err(LoginError::Failed { program, said: format!("{}, {said}", done.status) })
+}
+
+/// The unit of a login.
+fn unit(terminal: Terminal, has_unit: bool) -> String {
+    let path = terminal.path();
+    let number = path.file_name().unwrap_or_default().to_string_lossy();
+    match has_unit {
+        true => format!("container-getty@{number}.service"),
+        false => format!("xenwarden-login-{number}.service"),
     }
 }
 
@@ -113,19 +140,18 @@ fn has_getty_unit() -> bool {
 
 /// A restart, as a login on an earlier terminal of the same number may be about to end.
 fn by_systemd(terminal: Terminal, has_unit: bool) -> Command {
-    let path = terminal.path();
-    let number = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let unit = unit(terminal, has_unit);
     if has_unit {
         let mut command = Command::new("systemctl");
-        command.args(["restart", "--no-block", &format!("container-getty@{number}.service")]);
+        command.args(["restart", "--no-block", &unit]);
         return command;
     }
     let mut command = Command::new("systemd-run");
-    command.args(["--quiet", &format!("--unit=xenwarden-login-{number}")]);
+    command.args(["--quiet", &format!("--unit={unit}")]);
     for property in GETTY_PROPERTIES {
         command.arg(format!("--property={property}"));
     }
-    command.arg(format!("--property=TTYPath={}", path.display()));
+    command.arg(format!("--property=TTYPath={terminal}"));
     command.args(["--setenv=TERM=linux", "/sbin/agetty", "--noclear", "-", "linux"]);
     command
 }
@@ -181,7 +207,7 @@ mod tests {
             "systemctl restart --no-block container-getty@7.service"
         );
         let transient = words(&by_systemd(terminal, false));
-        assert!(transient.starts_with("systemd-run --quiet --unit=xenwarden-login-7 "));
+        assert!(transient.starts_with("systemd-run --quiet --unit=xenwarden-login-7.service "));
         assert!(transient.contains(" --property=TTYPath=/dev/pts/7 "));
         assert!(transient.ends_with(" /sbin/agetty --noclear - linux"));
     }

@@ -307,3 +307,27 @@ fn a_start_that_was_put_off_takes_no_terminal_that_another_domain_has_got_since(
     assert!(effects.contains(&Effect::Look { domain: domain(1) }));
     assert_eq!(starts(&host.see(first, &sighting("/dev/pts/1"), 0)), [first]);
 }
+
+#[test]
+fn a_name_that_changes_reaches_the_converter_once_it_serves() {
+    let renames = |effects: Vec<Effect>| -> Vec<String> {
+        let title = |effect| match effect {
+            Effect::Rename { title, .. } => Some(title),
+            _ => None,
+        };
+        effects.into_iter().filter_map(title).collect()
+    };
+    let named = |name: &str| Sighting {
+        name: name.into(),
+        vnc_port: PORTS.vnc,
+        text_port: Some(PORTS.text),
+        ..sighting("/dev/pts/1")
+    };
+    let mut host = Host::default();
+    let (life, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On, SavedBy::This);
+    assert_eq!(renames(host.see(life, &sighting("/dev/pts/1"), 0)), [""; 0]);
+    assert_eq!(renames(host.see(life, &Sighting { vnc_port: None, ..named("g1") }, 0)), [""; 0]);
+    assert_eq!(renames(host.started(life, PORTS)), ["g1"]);
+    assert_eq!(renames(host.see(life, &named("g1"), 0)), [""; 0]);
+    assert_eq!(renames(host.see(life, &named("g2"), 0)), ["g2"]);
+}
