@@ -193,10 +193,17 @@ fn console_words(console: &ConsoleState) -> String {
 /// The guest's name in xl's account of what it would create.
 fn name_of(planned: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(planned);
-    let start = text.find(['{', '['])?;
-    let plan = serde_json::Deserializer::from_str(text.get(start..)?).into_iter::<Value>().next();
-    let name = find_name(&plan?.ok()?)?;
-    Some(name).filter(|name| !name.is_empty())
+    // Lines for people may come before it.
+    let starts = text.match_indices(['{', '[']).map(|(start, _)| start);
+    let mut starts = starts.filter(|start| text.get(..*start).is_some_and(begins_a_line));
+    let plan = text.get(starts.next()?..)?;
+    let plan = serde_json::Deserializer::from_str(plan).into_iter::<Value>().next()?.ok()?;
+    find_name(&plan).filter(|name| !name.is_empty())
+}
+
+/// Whether what follows is the first of its line.
+fn begins_a_line(before: &str) -> bool {
+    before.is_empty() || before.ends_with('\n')
 }
 
 /// `c_info.name`, wherever this release of xl has it.
@@ -221,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_name_is_found_in_what_xl_would_create() {
-        let plan = br#"Parsing config from g1.cfg
+        let plan = br#"Parsing config from /vms{1}/[g1].cfg
 [ { "domid": null, "config": { "c_info": { "type": "pv", "name": "g1" }, "b_info": {} } } ]
 "#;
         assert_eq!(name_of(plan).as_deref(), Some("g1"));
