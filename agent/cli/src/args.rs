@@ -80,11 +80,6 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "CHAR", default_value = "^]")]
         escape: EscapeKey,
     },
-    /// Create a guest by xl, and let it run when its vm-data is there
-    ///
-    /// `xl create` alone lets a guest run at once, and vm-data comes while it boots. A guest is
-    /// never kept from running: if the agent is down, that is said, and the exit code is 1.
-    Create(CreateArgs),
     /// Look at every converter's confinement; exit 1 unless all of it holds
     ///
     /// Each property of each converter is looked at from outside, now. Exit 1 also when no
@@ -94,6 +89,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Start a guest with xl, once its vm-data is written and its console is up
+    ///
+    /// Runs `xl create -p CONFIG`, waits for the agent, and unpauses the guest: xenwarden create
+    /// web01.cfg, with xl's own options among them or after `--`. Without the agent's word the
+    /// guest starts all the same, with a warning, and the exit code is 1.
+    Create(CreateArgs),
     /// Make a record of a VM that hasn't run yet, and print its uuid
     Register {
         /// The VM's name

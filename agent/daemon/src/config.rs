@@ -15,6 +15,8 @@ mod section;
 pub(crate) use fault::Faults;
 use section::Document;
 
+use crate::host_console::Login;
+
 /// Where consoles are served: this host alone can reach it, whatever a packet filter does.
 pub(crate) const CONSOLE_ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// A larger file is not a configuration.
@@ -28,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) consoles: Consoles,
     pub(crate) converters: Converters,
     pub(crate) device_models: DeviceModels,
+    pub(crate) host_console: HostConsole,
     pub(crate) screens: Screens,
     pub(crate) records: Records,
     /// `[limits]`
@@ -91,6 +94,13 @@ pub(crate) struct Converters {
 pub(crate) struct DeviceModels {
     /// The user ids that device models run under.
     pub(crate) uids: UidRange,
+}
+
+/// `[host_console]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostConsole {
+    /// Who puts a login at the control domain's own console.
+    pub(crate) login: Login,
 }
 
 /// `[screens]`
@@ -187,6 +197,7 @@ impl Config {
             }),
             converters: document.section("converters", parse_converters),
             device_models: document.section("device_models", parse_device_models),
+            host_console: document.section("host_console", parse_host_console),
             screens: document.section("screens", |keys| Screens {
                 keep_days: keys.number("keep_days", 30, 1..=36_500),
             }),
@@ -234,6 +245,20 @@ fn parse_converters(keys: &mut section::Keys<'_, '_>) -> Converters {
         keys.refuse("restart_max_ms", text, Some(cure));
     }
     converters
+}
+
+fn parse_host_console(keys: &mut section::Keys<'_, '_>) -> HostConsole {
+    let login = match keys.words("login", "systemd").as_str() {
+        "" => Login::Off,
+        "systemd" => Login::Systemd,
+        program if program.starts_with('/') => Login::Program(program.into()),
+        _ => {
+            let text = "`login` is \"systemd\", the path of a program, or empty".to_owned();
+            keys.refuse("login", text, None);
+            Login::Off
+        }
+    };
+    HostConsole { login }
 }
 
 fn parse_limits(keys: &mut section::Keys<'_, '_>) -> Rates {

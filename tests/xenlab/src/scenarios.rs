@@ -2,6 +2,7 @@
 
 mod crowd;
 mod device_models;
+mod host_console;
 mod life;
 mod no_vnc;
 mod vm_data;
@@ -79,6 +80,13 @@ pub(crate) const ALL: &[Scenario] = &[
         core: false,
         limit_s: 300,
         run: life::failed_migration,
+    },
+    Scenario {
+        name: "host-console",
+        shows: "the control domain's console is a screen behind a log-in, its shell a whole one",
+        core: false,
+        limit_s: 300,
+        run: host_console::login,
     },
     Scenario {
         name: "hvm",

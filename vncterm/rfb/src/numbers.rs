@@ -91,6 +91,7 @@ numbered! {
         DesktopSize = -223,
         /// Offered by viewers that may send QEMU's extended key events.
         ExtendedKeyEvent = -258,
+        DesktopName = -307,
     }
 }
 
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(known!(ClientMessage, 0..=u8::MAX), [0, 2, 3, 4, 5, 6, 254, 255]);
         assert_eq!(known!(QemuMessage, 0..=u8::MAX), [0]);
         assert_eq!(known!(ServerMessage, 0..=u8::MAX), [0, 1, 2, 3]);
-        assert_eq!(known!(Encoding, -1000..=1000), [-258, -223, 0, 5]);
+        assert_eq!(known!(Encoding, -1000..=1000), [-307, -258, -223, 0, 5]);
         assert_eq!(known!(BitsPerPixel, 0..=u8::MAX), [8, 16, 32]);
     }
 
@@ -152,5 +153,6 @@ mod tests {
         assert_eq!(Encoding::Hextile.number(), 5);
         assert_eq!(Encoding::DesktopSize.number(), -223);
         assert_eq!(Encoding::ExtendedKeyEvent.number(), -258);
+        assert_eq!(Encoding::DesktopName.number(), -307);
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Offer {
     preferred: Option<PictureEncoding>,
     /// The viewer follows a change of the picture's size.
     pub(crate) desktop_size: bool,
+    /// The viewer follows a change of the console's name.
+    pub(crate) desktop_name: bool,
     /// The viewer may send QEMU's extended key events.
     pub(crate) extended_key: bool,
 }
@@ -36,6 +38,7 @@ impl Offer {
             Some(Encoding::Raw) => self.prefer(PictureEncoding::Raw),
             Some(Encoding::Hextile) => self.prefer(PictureEncoding::Hextile),
             Some(Encoding::DesktopSize) => self.desktop_size = true,
+            Some(Encoding::DesktopName) => self.desktop_name = true,
             Some(Encoding::ExtendedKeyEvent) => self.extended_key = true,
             None => {}
         }

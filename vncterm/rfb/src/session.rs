@@ -102,6 +102,8 @@ pub struct Session {
     /// The area that the viewer wants again whether it has changed or not.
     forced: Option<Area>,
     underway: Option<Update>,
+    /// The console's new name, to be told with the next update that the viewer asks for.
+    renamed: Option<String>,
     owed: Owed,
 }
 
@@ -114,14 +116,18 @@ struct Owed {
     cut_text: Option<Vec<u8>>,
 }
 
+/// A name as it is told.
+fn bounded(name: &str) -> String {
+    name.get(..name.floor_char_boundary(NAME_MAX)).unwrap_or_default().to_owned()
+}
+
 impl Session {
     /// Greets a viewer. The name is for people; `size` is the picture's now.
     pub fn new(name: &str, size: Size, limits: Limits) -> Self {
         let mut output = Output::default();
         let handshake = Handshake::new(&mut output);
-        let name = name.get(..name.floor_char_boundary(NAME_MAX)).unwrap_or_default().to_owned();
         Self {
-            stage: Stage::Handshake { handshake, name },
+            stage: Stage::Handshake { handshake, name: bounded(name) },
             limits,
             output,
             shown: Shown::new(size),
@@ -130,6 +136,7 @@ impl Session {
             requested: None,
             forced: None,
             underway: None,
+            renamed: None,
             owed: Owed::default(),
         }
     }
@@ -193,6 +200,16 @@ impl Session {
             self.underway = None;
         }
         !self.output.is_empty()
+    }
+
+    /// The console is called otherwise: told to a viewer that follows names, with the next update
+    /// that it asks for; the last name counts.
+    pub fn rename(&mut self, name: &str) {
+        match &mut self.stage {
+            Stage::Handshake { name: told, .. } => *told = bounded(name),
+            Stage::Ready(_) => self.renamed = Some(bounded(name)),
+            Stage::Ended(_) => {}
+        }
     }
 
     /// Rings the viewer's bell at the next [`Session::update`]; however often, once.
@@ -308,6 +325,13 @@ impl Session {
             self.requested = None;
             self.shown = Shown::new(picture.size());
             update::desktop_size(picture.size(), &mut self.output);
+            return;
+        }
+        if self.offer.desktop_name
+            && let Some(name) = self.renamed.take()
+        {
+            self.requested = None;
+            update::desktop_name(&name, &mut self.output);
             return;
         }
         let changes = self.shown.changes(picture, area);

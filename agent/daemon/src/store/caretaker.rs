@@ -142,7 +142,14 @@ impl Caretaker {
             Work::Look => self.look().await,
             Work::Publish(ports) => self.publish(ports).await,
             Work::Retract(ports) => self.retract(ports).await,
-            Work::Data(nodes) => self.change_data(&nodes).await,
+            Work::Data(nodes) => {
+                self.change_data(&nodes).await?;
+                if let Some(generation) = self.desk.generation() {
+                    let domain = self.domain;
+                    let _ = self.reports.send(Report::Written { domain, generation });
+                }
+                Ok(())
+            }
             Work::ReadBack(events) => {
                 for _ in 0..events.min(EVENTS_CHARGED_MAX) {
                     self.pay(Cost::Operation).await?;
@@ -273,7 +280,11 @@ impl Caretaker {
         operations: usize,
         mut body: impl AsyncFnMut(&Tree) -> Result<(), ClientError>,
     ) -> Result<(), StoreFault> {
-        let vm = paths::vm(self.domain);
+        // Not every toolstack gives the control domain a VM.
+        let needed = match self.domain {
+            DomainId::DOM0 => paths::name(self.domain),
+            domain => paths::vm(domain),
+        };
         for attempt in 1..=ATTEMPTS_MAX {
             self.pay(Cost::Transaction).await?;
             // The look at the VM, and the commit.
@@ -282,7 +293,7 @@ impl Caretaker {
             }
             let transaction = timely(self.connections.own.transaction()).await?;
             let done = async {
-                if transaction.read_optional(&vm).await?.is_some() {
+                if transaction.read_optional(&needed).await?.is_some() {
                     body(&transaction).await?;
                     transaction.commit().await?;
                 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use acceptance::deadline::Deadline;
 
 use crate::dom0::{
-    converters, domains, is_served, keep_picture, listed, soon, store, view, wait_for_converters,
-    xenwarden,
+    converters, domains, is_served, keep_picture, listed, soon, store, user, view,
+    wait_for_converters, xenwarden,
 };
 use crate::guest::{Guest, PROMPT, ask_shell, node, vnc_port};
 use crate::report::fact;
@@ -37,9 +37,7 @@ pub(super) fn console() {
     let audit = xenwarden(["audit"]);
     assert!(audit.contains("web01"), "the audit knows the guest's converter");
     let converter = *converters().first().expect("there is a converter");
-    let status = converter.status().expect("it runs");
-    let uids = status.get("Uid").expect("a status has user ids");
-    assert!(uids.split_whitespace().all(|uid| uid.parse::<u32>().is_ok_and(|uid| uid != 0)));
+    assert_ne!(user(converter), Some(0), "it is not root's");
 
     guest.xl("destroy");
     soon().until("the converter has ended", || (!converter.lives()).then_some(()));
@@ -79,6 +77,7 @@ pub(super) fn reboot() {
     });
     let mut viewer = view(vnc_port(next));
     viewer.wait_for_text(soon(), "before the reboot");
+    viewer.wait_for_text(soon(), "-- started again at ");
     viewer.wait_for_text(soon(), "first look");
     ask_shell(&mut viewer, 222);
     keep_picture(&viewer, "reboot");

@@ -24,12 +24,15 @@ impl Caretaker {
             return Ok(());
         }
         values.name = self.read(&paths::name(domain)).await?;
-        values.console_tty = self.read_tty(&paths::console_tty(domain)).await?;
+        values.console_tty = self.read_node(&paths::console_tty(domain)).await?;
         if values.console_tty.is_none() {
-            values.serial_tty = self.read_tty(&paths::serial_tty(domain)).await?;
+            values.serial_tty = self.read_node(&paths::serial_tty(domain)).await?;
         }
         values.vnc_port = self.read(&paths::vnc_port(domain)).await?;
         values.text_port = self.read(&paths::text_port(domain)).await?;
+        if values.vnc_port.is_some() {
+            values.device_model_pid = self.read_node(&paths::device_model_pid(domain)).await?;
+        }
         if values.name.is_none()
             && let Some(sighting) = values.parse()
         {
@@ -45,6 +48,8 @@ impl Caretaker {
     async fn look_at_control_domain(&mut self, mut values: Values) -> Result<(), StoreFault> {
         let domain = self.domain;
         values.name = self.read(&paths::name(domain)).await?;
+        values.vnc_port = self.read(&paths::vnc_port(domain)).await?;
+        values.text_port = self.read(&paths::text_port(domain)).await?;
         if values.vm.is_none() && values.name.is_some() {
             values.vm = Some(format!("/vm/{}", uuid::Uuid::nil()).into_bytes());
         }
@@ -54,8 +59,8 @@ impl Caretaker {
         Ok(())
     }
 
-    /// A tty's node; an empty one is absent.
-    async fn read_tty(&mut self, path: &Path) -> Result<Option<Node>, StoreFault> {
+    /// A node with its permissions; an empty one is absent.
+    async fn read_node(&mut self, path: &Path) -> Result<Option<Node>, StoreFault> {
         self.pay(Cost::Operation).await?;
         let permissions = match timely(self.connections.own.permissions(path)).await {
             Err(StoreFault::Call(error)) if error.code() == Some(ErrorCode::Enoent) => {
