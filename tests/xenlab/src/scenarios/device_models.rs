@@ -4,12 +4,13 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::path::Path;
 
+use acceptance::deadline::Deadline;
 use acceptance::proc::Process;
 use acceptance::rfb::Viewer;
 use acceptance::world::local;
 
 use crate::dom0::{converters, listed, soon, store, wait_for_converters};
-use crate::guest::{Guest, node};
+use crate::guest::{Guest, PROMPT, node};
 use crate::report::fact;
 use crate::tool::must;
 
@@ -20,6 +21,8 @@ const HVM: &str = "type = 'hvm'\nserial = 'pty'\nvnc = 1\nvnclisten = '127.0.0.1
 /// A paravirtual guest with a framebuffer.
 const FRAMEBUFFER: &str = "vfb = ['type=vnc,vnclisten=127.0.0.1']\n";
 
+/// How long a guest that is virtualised by an emulated processor may take to its first line.
+const NESTED_S: u64 = 240;
 /// Has libxl start our wrapper in QEMU's place.
 const WRAPPER: &str = "device_model_override = '/usr/libexec/xenwarden/device-model'\n";
 /// The first user id of device models, as the shipped configuration has it.
@@ -33,7 +36,7 @@ pub(super) fn fully_virtualised() {
     has_both_consoles(&guest, domid);
     assert!(store().read(&node(domid, "serial/0/tty")).is_ok(), "it is the serial port's");
     let port = text_port(domid);
-    wait_for_text(port, "Linux version");
+    wait_for_text(Deadline::seconds(NESTED_S), port, "Linux version");
     guest.xl("destroy");
     wait_for_converters(0);
 }
@@ -42,7 +45,7 @@ pub(super) fn framebuffer() {
     let guest = Guest::with("picture", 31, FRAMEBUFFER);
     let domid = guest.create();
     has_both_consoles(&guest, domid);
-    wait_for_text(text_port(domid), crate::guest::PROMPT);
+    wait_for_text(soon(), text_port(domid), PROMPT);
     guest.xl("destroy");
     wait_for_converters(0);
 }
@@ -147,8 +150,7 @@ fn text_port(domid: u16) -> u16 {
 }
 
 /// Reads a text console until it has said something.
-fn wait_for_text(port: u16, text: &str) {
-    let deadline = soon();
+fn wait_for_text(deadline: Deadline, port: u16, text: &str) {
     let mut stream = TcpStream::connect(local(port)).expect("the text port is served");
     let mut said = Vec::new();
     loop {
