@@ -9,7 +9,7 @@ use acceptance::proc::Process;
 use acceptance::rfb::Viewer;
 use acceptance::world::local;
 
-use crate::dom0::{converters, listed, soon, store, wait_for_converters};
+use crate::dom0::{converters, listed, soon, store, user, wait_for_converters};
 use crate::guest::{Guest, PROMPT, node};
 use crate::report::fact;
 use crate::tool::must;
@@ -63,7 +63,7 @@ pub(super) fn confined() {
         let qemu = Process::find(pid.parse().expect("a process id")).expect("QEMU runs");
         let is_nobody = || looks_confined(qemu, domid, root);
         soon().until("QEMU has given up what it started with", || is_nobody().then_some(()));
-        fact(&format!("{name}: QEMU is user {}", status_of(qemu, "Uid")));
+        fact(&format!("{name}: QEMU is user {}", user(qemu).unwrap_or_default()));
         guest.xl("destroy");
         soon().until("QEMU has ended with its domain", || (!qemu.lives()).then_some(()));
         wait_for_converters(0);
