@@ -13,8 +13,10 @@ use crate::plan::{Kind, Network, Plan};
 use crate::spawn::FileId;
 use crate::status;
 
+mod device_model;
 mod process;
 
+pub use device_model::look_at_device_model;
 use process::Process;
 
 /// What a process should be.

@@ -25,7 +25,7 @@ use crate::report::Line;
 use crate::status;
 
 mod last_words;
-mod privilege;
+pub(crate) mod privilege;
 mod proof;
 mod root;
 
@@ -239,7 +239,7 @@ fn carry_out(plan: &Plan, report: RawFd, pipe: &mut std::fs::File) -> Result<Con
     Ok(Confined::mint(kept))
 }
 
-fn refuse_more_threads() -> Result<(), EnterError> {
+pub(crate) fn refuse_more_threads() -> Result<(), EnterError> {
     const PATH: &str = "/proc/self/status";
     let read = |source| EnterError::Read { path: PATH, source };
     let text = std::fs::read_to_string(PATH).map_err(read)?;

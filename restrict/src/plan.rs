@@ -45,7 +45,8 @@ pub enum Kind {
     File,
     /// A pipe.
     Pipe,
-    /// A device that is neither `/dev/null` nor a pseudo-terminal.
+    /// A device that is neither a terminal nor `/dev/null`: a restricted handle of Xen's
+    /// ([`crate::xen`]).
     Device,
 }
 

@@ -8,31 +8,30 @@ use crate::converter::Converter;
 use crate::viewer::{Encoding, Pixels, Viewer};
 
 /// How long nothing happens.
-const WATCHED: Duration = Duration::from_secs(10);
+const WATCHED: Duration = Duration::from_secs(60);
 
 /// What was begun is over by then.
 const SETTLED: Duration = Duration::from_millis(100);
 
 /// Prints the table.
 pub(crate) fn table() -> Result<(), Failure> {
-    let mut converter = Converter::start(40)?;
-    converter.terminal.print_and_settle(b"login: ")?;
-    let alone = switches_while_idle(converter.pid)?;
-    let mut viewer = Viewer::connect(converter.port, Encoding::Hextile, Pixels::True)?;
+    let mut alone = Converter::start(40)?;
+    let mut watched = Converter::start(41)?;
+    for converter in [&mut alone, &mut watched] {
+        converter.terminal.print_and_settle(b"login: ")?;
+    }
+    let mut viewer = Viewer::connect(watched.port, Encoding::Zrle, Pixels::True)?;
     viewer.request(false)?;
     viewer.update()?;
     viewer.request(true)?;
-    let watched = switches_while_idle(converter.pid)?;
+    thread::sleep(SETTLED);
+    let pids = [alone.pid, watched.pid];
+    let before = [switches(pids[0])?, switches(pids[1])?];
+    thread::sleep(WATCHED);
+    let [alone, watched] = [switches(pids[0])? - before[0], switches(pids[1])? - before[1]];
     println!("\nContext switches of an idle converter in {} s", WATCHED.as_secs());
     println!("  no viewer {alone}, with a viewer {watched}");
     Ok(())
-}
-
-fn switches_while_idle(pid: i32) -> Result<u64, Failure> {
-    thread::sleep(SETTLED);
-    let before = switches(pid)?;
-    thread::sleep(WATCHED);
-    Ok(switches(pid)? - before)
 }
 
 fn switches(pid: i32) -> Result<u64, Failure> {

@@ -17,16 +17,28 @@ const ROUNDS: usize = 5;
 /// What went wrong, as one line.
 type Failure = Box<dyn std::error::Error>;
 
+/// Takes figures and prints them.
+type Table = fn() -> Result<(), Failure>;
+
 fn main() -> Result<(), Failure> {
     if !nix::unistd::geteuid().is_root() {
         return Err("the bench needs root: a converter starts as root and gives it up".into());
     }
     println!("converter: {}", converter::program()?.display());
-    absorb::table()?;
-    latency::table()?;
-    wire::table()?;
-    idle::table()?;
-    memory::table()?;
+    let tables: [(&str, Table); 5] = [
+        ("absorb", absorb::table),
+        ("latency", latency::table),
+        ("wire", wire::table),
+        ("idle", idle::table),
+        ("memory", memory::table),
+    ];
+    // All of them, or those that are named.
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    for (name, table) in tables {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            table()?;
+        }
+    }
     Ok(())
 }
 

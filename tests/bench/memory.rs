@@ -1,17 +1,20 @@
-//! Memory of converters: one, and twenty that share their program's pages.
+//! Memory of converters: one, twenty that share their program's pages, and one with a viewer that
+//! has been shown a full screen.
 
 use std::fs;
 
 use crate::Failure;
 use crate::converter::Converter;
+use crate::viewer::{Encoding, Pixels, Viewer};
+use crate::wire::boot_text;
 
 /// How many run at once.
 const MANY: u16 = 20;
 
 /// Prints the table.
 pub(crate) fn table() -> Result<(), Failure> {
-    println!("\nMemory of idle converters, KiB each");
-    println!("  {:<10} {:>8} {:>8} {:>8}", "running", "RSS", "PSS", "USS");
+    println!("\nMemory of converters, KiB each");
+    println!("  {:<26} {:>8} {:>8} {:>8}", "running", "RSS", "PSS", "USS");
     for count in [1, MANY] {
         let mut running = Vec::new();
         for index in 0..count {
@@ -19,15 +22,36 @@ pub(crate) fn table() -> Result<(), Failure> {
             converter.terminal.print_and_settle(b"login: ")?;
             running.push(converter);
         }
-        let mut sums = [0_u64; 3];
-        for converter in &running {
-            for (sum, figure) in sums.iter_mut().zip(rollup(converter.pid)?) {
-                *sum += figure;
-            }
-        }
-        let [rss, pss, uss] = sums.map(|sum| sum / u64::from(count));
-        println!("  {count:<10} {rss:>8} {pss:>8} {uss:>8}");
+        row(&format!("{count} idle"), &running)?;
     }
+    for (name, encoding) in [("ZRLE", Encoding::Zrle), ("Tight", Encoding::Tight)] {
+        let mut running = Vec::new();
+        let mut viewers = Vec::new();
+        for index in 0..MANY {
+            let mut converter = Converter::start(50 + index)?;
+            converter.terminal.print_and_settle(boot_text().as_bytes())?;
+            let mut viewer = Viewer::connect(converter.port, encoding, Pixels::True)?;
+            viewer.request(false)?;
+            viewer.update()?;
+            running.push(converter);
+            viewers.push(viewer);
+        }
+        row(&format!("{MANY} with a viewer, {name}"), &running)?;
+    }
+    Ok(())
+}
+
+/// Prints the mean of the figures of some converters.
+fn row(name: &str, running: &[Converter]) -> Result<(), Failure> {
+    let mut sums = [0_u64; 3];
+    for converter in running {
+        for (sum, figure) in sums.iter_mut().zip(rollup(converter.pid)?) {
+            *sum += figure;
+        }
+    }
+    let count = u64::try_from(running.len())?;
+    let [rss, pss, uss] = sums.map(|sum| sum / count);
+    println!("  {name:<26} {rss:>8} {pss:>8} {uss:>8}");
     Ok(())
 }
 

@@ -11,16 +11,34 @@ use crate::Failure;
 pub(crate) enum Encoding {
     Raw,
     Hextile,
+    /// As XenCenter offers it, with RRE, CopyRect and Raw.
+    CoRre,
+    Zrle,
+    /// With LastRect.
+    Tight,
 }
 
 impl Encoding {
-    fn number(self) -> i32 {
+    /// What is said in SetEncodings; CopyRect is, where viewers do.
+    fn offer(self) -> &'static [i32] {
         match self {
-            Self::Raw => 0,
-            Self::Hextile => 5,
+            Self::Raw => &[RAW],
+            Self::Hextile => &[HEXTILE],
+            Self::CoRre => &[CORRE, RRE, COPY_RECT, RAW],
+            Self::Zrle => &[COPY_RECT, ZRLE],
+            Self::Tight => &[COPY_RECT, TIGHT, LAST_RECT],
         }
     }
 }
+
+const RAW: i32 = 0;
+const COPY_RECT: i32 = 1;
+const RRE: i32 = 2;
+const CORRE: i32 = 4;
+const HEXTILE: i32 = 5;
+const TIGHT: i32 = 7;
+const ZRLE: i32 = 16;
+const LAST_RECT: i32 = -224;
 
 /// Pixels on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +101,9 @@ impl Viewer {
                 4
             }
         };
-        let mut encodings = vec![2, 0, 0, 1];
-        encodings.extend_from_slice(&encoding.number().to_be_bytes());
+        let offer = encoding.offer();
+        let mut encodings = vec![2, 0, 0, u8::try_from(offer.len())?];
+        encodings.extend(offer.iter().flat_map(|number| number.to_be_bytes()));
         stream.write_all(&encodings)?;
         Ok(Self { stream, width, height, pixel_bytes, received: 0 })
     }
@@ -124,8 +143,19 @@ impl Viewer {
             let wide = usize::from(u16::from_be_bytes([head[4], head[5]]));
             let high = usize::from(u16::from_be_bytes([head[6], head[7]]));
             match i32::from_be_bytes([head[8], head[9], head[10], head[11]]) {
-                0 => self.skip(wide * high * self.pixel_bytes)?,
-                5 => self.skip_hextile(wide, high)?,
+                RAW => self.skip(wide * high * self.pixel_bytes)?,
+                COPY_RECT => self.skip(4)?,
+                CORRE => {
+                    let count = usize::try_from(u32::from_be_bytes(self.bytes()?))?;
+                    self.skip(self.pixel_bytes + count * (self.pixel_bytes + 4))?;
+                }
+                HEXTILE => self.skip_hextile(wide, high)?,
+                TIGHT => self.skip_tight(wide, high)?,
+                ZRLE => {
+                    let length = u32::from_be_bytes(self.bytes()?);
+                    self.skip(usize::try_from(length)?)?;
+                }
+                LAST_RECT => break,
                 other => return Err(format!("encoding {other} was not asked for").into()),
             }
         }
@@ -150,6 +180,35 @@ impl Viewer {
             }
         }
         Ok(())
+    }
+
+    fn skip_tight(&mut self, wide: usize, high: usize) -> Result<(), Failure> {
+        // A pixel of 32 bits is sent as three bytes.
+        let pixel_bytes = self.pixel_bytes.min(3);
+        let control = self.byte()?;
+        if control & 0x80 != 0 {
+            return self.skip(pixel_bytes);
+        }
+        let is_palette = control & 0x40 != 0 && self.byte()? == 1;
+        let colours = if is_palette { usize::from(self.byte()?) + 1 } else { 0 };
+        self.skip(colours * pixel_bytes)?;
+        let data = match colours {
+            0 => wide * high * pixel_bytes,
+            2 => wide.div_ceil(8) * high,
+            _ => wide * high,
+        };
+        if data < 12 {
+            return self.skip(data);
+        }
+        let mut length = 0;
+        for shift in [0, 7, 14] {
+            let byte = usize::from(self.byte()?);
+            length |= if shift == 14 { byte } else { byte & 0x7f } << shift;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        self.skip(length)
     }
 
     fn byte(&mut self) -> Result<u8, Failure> {

@@ -19,8 +19,18 @@ const LINES: usize = 24;
 
 /// TigerVNC's viewer: C++ and FLTK.
 fn tigervnc(display: &Display, home: &Path, address: SocketAddr) -> Running {
+    tigervnc_with(&[], display, home, address)
+}
+
+/// The same, told more.
+fn tigervnc_with(
+    arguments: &[&str],
+    display: &Display,
+    home: &Path,
+    address: SocketAddr,
+) -> Running {
     let mut command = display.command("xtigervncviewer", "tigervnc-viewer");
-    command.env("HOME", home).args(["-Shared", "-RemoteResize=0"]);
+    command.env("HOME", home).args(["-Shared", "-RemoteResize=0"]).args(arguments);
     Running::start(command.arg(format!("{}::{}", address.ip(), address.port())))
 }
 
@@ -106,4 +116,50 @@ fn every_version_and_encoding_shows_the_same(address: SocketAddr, lines: &[&str]
             assert_eq!(selected.lines().collect::<Vec<_>>(), lines, "{version:?} {encoding:?}");
         }
     }
+}
+
+#[test]
+fn a_foreign_viewer_shows_scrolls_and_colours_in_every_encoding_and_depth() {
+    let converter = Converter::start(61);
+    let address = converter.screen;
+    let mut ours = Viewer::connect(address).expect("a viewer connects");
+    let home = tempfile::tempdir().expect("a folder");
+    let full = ["Tight", "ZRLE", "Hextile", "Raw"].map(|encoding| (encoding, "-FullColor=1"));
+    let low = ["0", "1", "2"].map(|level| ("ZRLE", level)).into_iter();
+    let low = low.chain([("Tight", "1")]);
+    for (number, (encoding, depth)) in full.into_iter().chain(low).enumerate() {
+        let top = format!("{encoding} {depth}");
+        ours.type_text(&format!("clear; echo '{top}'\n")).expect("typed");
+        ours.wait_until(Deadline::seconds(SOON), &top, |picture| {
+            glyphs::read_screen(picture).first() == Some(&top)
+        });
+        let encoding = format!("-PreferredEncoding={encoding}");
+        let level = format!("-LowColorLevel={depth}");
+        let depth: &[&str] =
+            if depth.starts_with('-') { &[depth] } else { &["-FullColor=0", &level] };
+        let arguments = [&["-AutoSelect=0", &encoding], depth].concat();
+        let display = Display::start();
+        let viewer = tigervnc_with(&arguments, &display, home.path(), address);
+        let (x, y) = corner(&display, &mut ours, &top);
+
+        // Scrolls by lines and by screens, and colours in between.
+        let last = format!("the end of {number}");
+        ours.type_text(&format!(
+            "seq 100 130; printf '\\033[3%dm%s\\033[0m \\033[7mturned\\033[0m\\n' 1 red 2 green 4 blue; \
+             seq 200 210; echo {last}\n"
+        ))
+        .expect("typed");
+        // Until the prompt is back, so that ours is whole too.
+        ours.wait_until(Deadline::seconds(SOON), &last, |picture| {
+            let lines = glyphs::read_screen(picture);
+            let [.., end, prompt] = lines.as_slice() else { return false };
+            *end == last && prompt.starts_with('$')
+        });
+        display.wait_until(Deadline::seconds(SOON), &top, |picture| {
+            let shown = glyphs::read(picture, x, y, COLUMNS, LINES);
+            (shown == ours.screen() && shown.contains(&last)).then_some(())
+        });
+        drop(viewer);
+    }
+    converter.end();
 }

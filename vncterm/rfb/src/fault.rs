@@ -22,7 +22,7 @@ pub enum Fault {
     #[error("viewer chose security type {0}, which was not offered")]
     SecurityType(u8),
 
-    /// A message type that is unknown, or that needs an offer which was not made.
+    /// A message type that is unknown.
     #[error("viewer sent a message of unknown type {0}")]
     MessageType(u8),
 
@@ -33,6 +33,14 @@ pub enum Fault {
     /// QEMU's key message from a viewer that has not offered it.
     #[error("viewer sent an extended key event without having offered it")]
     ExtendedKeyEvent,
+
+    /// A message that needs an offer which was not made.
+    #[error("viewer sent a message of type {0} without having offered it")]
+    NotOffered(u8),
+
+    /// A fence that carries more than fences may.
+    #[error("viewer sent a fence with {0} bytes, which is more than 64")]
+    FenceLength(u8),
 
     /// A pixel size that no encoding has.
     #[error("viewer asked for {0} bits a pixel, which is none of 8, 16 and 32")]

@@ -27,11 +27,13 @@ extern crate alloc;
 
 mod area;
 mod colour_map;
+mod deflate;
 mod encoder;
 mod fault;
 mod handshake;
 mod intake;
 mod message;
+mod notice;
 mod numbers;
 mod offer;
 mod output;

@@ -39,8 +39,53 @@ pub(crate) enum Message {
         down: bool,
         keysym: u32,
     },
+    /// Updates of an area from now on without requests, or no longer.
+    ContinuousUpdates {
+        enable: bool,
+        x: u16,
+        y: u16,
+        width: u16,
+        height: u16,
+    },
+    Fence(Fence),
+    /// The size that the viewer wants, in pixels; none if its layout has no screen.
+    DesktopSize(Option<[u16; 2]>),
     /// One that has no meaning here.
     Ignored,
+}
+
+/// The most that a fence carries.
+const FENCE_BYTES_MAX: usize = 64;
+
+/// A fence: flags, and bytes that come back with the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fence {
+    pub(crate) flags: u32,
+    bytes: [u8; FENCE_BYTES_MAX],
+    length: u8,
+}
+
+impl Fence {
+    /// Asks for an answer.
+    pub(crate) const REQUEST: u32 = 1 << 31;
+    /// What went before has been done before it is answered.
+    pub(crate) const BLOCK_BEFORE: u32 = 1;
+    /// Messages are done in their order here, so all that can be asked for is so.
+    const KNOWN: u32 = 0b111;
+
+    /// One that carries nothing.
+    pub(crate) const fn empty(flags: u32) -> Self {
+        Self { flags, bytes: [0; FENCE_BYTES_MAX], length: 0 }
+    }
+
+    /// What is sent back for one.
+    pub(crate) fn answer(self) -> Self {
+        Self { flags: self.flags & Self::KNOWN, ..self }
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.bytes.get(..self.length.into()).unwrap_or_default()
+    }
 }
 
 /// What the next bytes are.
@@ -52,6 +97,8 @@ enum Next {
     Encodings { left: u16, offer: Offer },
     CutText { left: u32, kept: Vec<u8> },
     Skipped { left: u32 },
+    FencePayload { left: u8, fence: Fence },
+    Screens { left: u32, size: Option<[u16; 2]> },
 }
 
 /// What a part of a message leads to.
@@ -119,6 +166,20 @@ impl Reader {
                 kept.extend(pass(bytes, left)?.iter().take(room));
                 Ok(Step::GoOn(Next::CutText { left: *left, kept: take(kept) }))
             }
+            Next::FencePayload { left: 0, fence } => Ok(Step::End(Message::Fence(*fence))),
+            Next::FencePayload { left, fence } => {
+                let [byte] = self.intake.take(bytes)?;
+                if let Some(place) = fence.bytes.get_mut(usize::from(fence.length)) {
+                    *place = byte;
+                    fence.length += 1;
+                }
+                Ok(Step::GoOn(Next::FencePayload { left: *left - 1, fence: *fence }))
+            }
+            Next::Screens { left: 0, size } => Ok(Step::End(Message::DesktopSize(*size))),
+            Next::Screens { left, size } => {
+                pass(bytes, left)?;
+                Ok(Step::GoOn(Next::Screens { left: *left, size: *size }))
+            }
             Next::Skipped { left: 0 } => Ok(Step::End(Message::Ignored)),
             Next::Skipped { left } => {
                 pass(bytes, left)?;
@@ -165,6 +226,27 @@ impl Reader {
                     Ok(left) => Next::CutText { left, kept: Vec::new() },
                     Err(_) => Next::Skipped { left: length.unsigned_abs() },
                 })
+            }
+            ClientMessage::EnableContinuousUpdates => {
+                let [enable, a, b, c, d, e, f, g, h] = intake.take(bytes)?;
+                let [x, y, width, height] =
+                    [[a, b], [c, d], [e, f], [g, h]].map(u16::from_be_bytes);
+                let enable = enable != 0;
+                Step::End(Message::ContinuousUpdates { enable, x, y, width, height })
+            }
+            ClientMessage::Fence => {
+                let [_, _, _, a, b, c, d, length] = intake.take(bytes)?;
+                if usize::from(length) > FENCE_BYTES_MAX {
+                    return Some(Err(Fault::FenceLength(length)));
+                }
+                let fence = Fence::empty(u32::from_be_bytes([a, b, c, d]));
+                Step::GoOn(Next::FencePayload { left: length, fence })
+            }
+            ClientMessage::SetDesktopSize => {
+                let [_, a, b, c, d, screens, _] = intake.take(bytes)?;
+                let size = [[a, b], [c, d]].map(u16::from_be_bytes);
+                let size = (screens > 0).then_some(size);
+                Step::GoOn(Next::Screens { left: 16 * u32::from(screens), size })
             }
             ClientMessage::XenCenterScanCode => {
                 let [_, _, _, _, _, _, _] = intake.take(bytes)?;

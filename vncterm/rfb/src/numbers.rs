@@ -60,6 +60,9 @@ numbered! {
         KeyEvent = 4,
         PointerEvent = 5,
         ClientCutText = 6,
+        EnableContinuousUpdates = 150,
+        Fence = 248,
+        SetDesktopSize = 251,
         /// XenCenter's scan codes. It sends them to graphical guests; they are no use here.
         XenCenterScanCode = 0xfe,
         Qemu = 0xff,
@@ -80,6 +83,8 @@ numbered! {
         SetColourMapEntries = 1,
         Bell = 2,
         ServerCutText = 3,
+        EndOfContinuousUpdates = 150,
+        Fence = 248,
     }
 }
 
@@ -87,10 +92,41 @@ numbered! {
     /// Encodings and pseudo-encodings (RFC 6143, 7.7 and 7.8).
     pub(crate) enum Encoding: i32 {
         Raw = 0,
+        CopyRect = 1,
+        Rre = 2,
+        CoRre = 4,
         Hextile = 5,
+        Tight = 7,
+        Zrle = 16,
         DesktopSize = -223,
+        LastRect = -224,
+        /// The shape of the pointer.
+        Cursor = -239,
         /// Offered by viewers that may send QEMU's extended key events.
         ExtendedKeyEvent = -258,
+        DesktopName = -307,
+        ExtendedDesktopSize = -308,
+        Fence = -312,
+        ContinuousUpdates = -313,
+    }
+}
+
+numbered! {
+    /// Why an ExtendedDesktopSize is sent.
+    pub(crate) enum ResizeReason: u16 {
+        /// The server's own.
+        Server = 0,
+        /// This viewer asked for it.
+        ThisViewer = 1,
+    }
+}
+
+numbered! {
+    /// What came of a viewer's SetDesktopSize.
+    pub(crate) enum ResizeStatus: u16 {
+        Done = 0,
+        Prohibited = 1,
+        InvalidLayout = 3,
     }
 }
 
@@ -127,10 +163,15 @@ mod tests {
     fn every_number_is_the_specifications_in_both_directions() {
         assert_eq!(known!(SecurityType, 0..=u8::MAX), [1]);
         assert_eq!(known!(SecurityResult, 0..=1000), [0, 1]);
-        assert_eq!(known!(ClientMessage, 0..=u8::MAX), [0, 2, 3, 4, 5, 6, 254, 255]);
+        assert_eq!(known!(ClientMessage, 0..=u8::MAX), [0, 2, 3, 4, 5, 6, 150, 248, 251, 254, 255]);
         assert_eq!(known!(QemuMessage, 0..=u8::MAX), [0]);
-        assert_eq!(known!(ServerMessage, 0..=u8::MAX), [0, 1, 2, 3]);
-        assert_eq!(known!(Encoding, -1000..=1000), [-258, -223, 0, 5]);
+        assert_eq!(known!(ServerMessage, 0..=u8::MAX), [0, 1, 2, 3, 150, 248]);
+        assert_eq!(known!(ResizeReason, 0..=u16::MAX), [0, 1]);
+        assert_eq!(known!(ResizeStatus, 0..=u16::MAX), [0, 1, 3]);
+        assert_eq!(
+            known!(Encoding, -1000..=1000),
+            [-313, -312, -308, -307, -258, -239, -224, -223, 0, 1, 2, 4, 5, 7, 16]
+        );
         assert_eq!(known!(BitsPerPixel, 0..=u8::MAX), [8, 16, 32]);
     }
 
@@ -149,8 +190,27 @@ mod tests {
         assert_eq!(ServerMessage::Bell.number(), 2);
         assert_eq!(ServerMessage::ServerCutText.number(), 3);
         assert_eq!(Encoding::Raw.number(), 0);
+        assert_eq!(Encoding::CopyRect.number(), 1);
+        assert_eq!(Encoding::Rre.number(), 2);
+        assert_eq!(Encoding::CoRre.number(), 4);
         assert_eq!(Encoding::Hextile.number(), 5);
+        assert_eq!(Encoding::Tight.number(), 7);
+        assert_eq!(Encoding::Zrle.number(), 16);
+        assert_eq!(Encoding::LastRect.number(), -224);
         assert_eq!(Encoding::DesktopSize.number(), -223);
+        assert_eq!(Encoding::Cursor.number(), -239);
         assert_eq!(Encoding::ExtendedKeyEvent.number(), -258);
+        assert_eq!(Encoding::DesktopName.number(), -307);
+        assert_eq!(Encoding::ExtendedDesktopSize.number(), -308);
+        assert_eq!(Encoding::Fence.number(), -312);
+        assert_eq!(Encoding::ContinuousUpdates.number(), -313);
+        assert_eq!(ClientMessage::EnableContinuousUpdates.number(), 150);
+        assert_eq!(ClientMessage::Fence.number(), 248);
+        assert_eq!(ClientMessage::SetDesktopSize.number(), 251);
+        assert_eq!(ServerMessage::EndOfContinuousUpdates.number(), 150);
+        assert_eq!(ServerMessage::Fence.number(), 248);
+        assert_eq!(ResizeReason::ThisViewer.number(), 1);
+        assert_eq!(ResizeStatus::Prohibited.number(), 1);
+        assert_eq!(ResizeStatus::InvalidLayout.number(), 3);
     }
 }

@@ -54,6 +54,41 @@ impl Output {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Where the next byte goes. It holds until bytes are dropped.
+    pub(crate) fn place(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Overwrites a number that was put at a place.
+    pub(crate) fn replace_u16(&mut self, place: usize, number: u16) {
+        if let Some(bytes) = self.bytes.get_mut(place..).and_then(<[u8]>::first_chunk_mut) {
+            *bytes = number.to_be_bytes();
+        }
+    }
+
+    /// Overwrites a number that was put at a place.
+    pub(crate) fn replace_u32(&mut self, place: usize, number: u32) {
+        if let Some(bytes) = self.bytes.get_mut(place..).and_then(<[u8]>::first_chunk_mut) {
+            *bytes = number.to_be_bytes();
+        }
+    }
+
+    /// How many bytes were put since a place.
+    pub(crate) fn since(&self, place: usize) -> usize {
+        self.bytes.len().saturating_sub(place)
+    }
+
+    /// Puts bytes in at a place.
+    pub(crate) fn insert(&mut self, place: usize, bytes: &[u8]) {
+        let place = place.min(self.bytes.len());
+        self.bytes.splice(place..place, bytes.iter().copied());
+    }
+
+    /// Drops what was put since a place.
+    pub(crate) fn cut(&mut self, place: usize) {
+        self.bytes.truncate(place);
+    }
+
     /// Puts a text behind its length, which is cut to what the length can say.
     pub(crate) fn text(&mut self, text: &[u8]) {
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);

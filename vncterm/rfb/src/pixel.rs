@@ -34,6 +34,17 @@ pub(crate) struct PixelFormat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pixel([u8; 4]);
 
+/// How an encoding wants its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// All of a pixel's bytes.
+    Pixel,
+    /// ZRLE's: without a byte that no colour reaches (RFC 6143, 7.7.5).
+    Compressed,
+    /// Tight's: red, green and blue where each has a byte of its own (the community's RFB protocol, Tight encoding).
+    Tight,
+}
+
 impl PixelFormat {
     /// What ServerInit announces: a byte of three bits red, three green, two blue. Some viewers
     /// take it as it is, and text needs no more.
@@ -111,6 +122,53 @@ impl PixelFormat {
         self.bits
     }
 
+    /// The bytes that a pixel takes in a form.
+    pub(crate) fn bytes(self, form: Form) -> usize {
+        let short = match form {
+            Form::Pixel => false,
+            Form::Compressed => self.unused_byte().is_some(),
+            Form::Tight => self.is_tight(),
+        };
+        if short { 3 } else { self.bits.bytes() }
+    }
+
+    /// A colour's pixel in a form.
+    pub(crate) fn pixel_in(self, colour: Rgb, form: Form) -> Pixel {
+        let pixel = self.pixel(colour);
+        let Pixel([_, b, c, d]) = pixel;
+        match form {
+            Form::Compressed if self.unused_byte() == Some(Unused::First) => Pixel([b, c, d, 0]),
+            Form::Tight if self.is_tight() => Pixel([colour.red, colour.green, colour.blue, 0]),
+            Form::Pixel | Form::Compressed | Form::Tight => pixel,
+        }
+    }
+
+    /// Whether Tight sends three bytes, in the order of the colours whatever their places.
+    fn is_tight(self) -> bool {
+        let Colours::True { red, green, blue } = self.colours else { return false };
+        let whole = [red, green, blue].iter().all(|channel| channel.max == 255);
+        self.bits == BitsPerPixel::ThirtyTwo && self.depth == 24 && whole
+    }
+
+    /// Which byte of a pixel of 32 bits no colour reaches. Where both the highest and the lowest are
+    /// free, the last one sent is left out, as viewers expect.
+    fn unused_byte(self) -> Option<Unused> {
+        let Colours::True { red, green, blue } = self.colours else { return None };
+        if self.bits != BitsPerPixel::ThirtyTwo || self.depth > 24 {
+            return None;
+        }
+        let reached = red.reach() | green.reach() | blue.reach();
+        let (highest, lowest) = (reached & 0xff00_0000 == 0, reached & 0xff == 0);
+        let (first, last) = if self.big_endian { (highest, lowest) } else { (lowest, highest) };
+        if last {
+            Some(Unused::Last)
+        } else if first {
+            Some(Unused::First)
+        } else {
+            None
+        }
+    }
+
     /// A colour's pixel.
     pub(crate) fn pixel(self, colour: Rgb) -> Pixel {
         let value = match self.colours {
@@ -131,7 +189,19 @@ impl PixelFormat {
     }
 }
 
+/// A byte of a pixel as it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unused {
+    First,
+    Last,
+}
+
 impl Channel {
+    /// All bits that the channel's values have.
+    fn reach(self) -> u64 {
+        (u64::from(self.max) + 1).next_power_of_two().saturating_sub(1) << self.shift
+    }
+
     /// Scales a colour to the channel, to the nearest, and shifts it to its place.
     fn place(self, value: u8) -> u64 {
         let scaled = (u64::from(value) * u64::from(self.max) + 127) / 255;
@@ -162,9 +232,14 @@ impl Pixel {
         })
     }
 
+    /// The pixel's first bytes, at most four.
+    pub(crate) fn first(&self, bytes: usize) -> &[u8] {
+        self.0.get(..bytes).unwrap_or(&self.0)
+    }
+
     /// The pixel's bytes as a slice.
     pub(crate) fn as_slice(&self, bits: BitsPerPixel) -> &[u8] {
-        self.0.get(..bits.bytes()).unwrap_or_default()
+        self.first(bits.bytes())
     }
 }
 
@@ -231,6 +306,47 @@ mod tests {
             let channels = [(1, 0), (1, 0), (1, shift)];
             assert_eq!(format(bits, true, channels), Err(Fault::Shift { shift, bits }));
         }
+    }
+
+    #[test]
+    fn the_byte_that_no_colour_reaches_is_left_out_for_zrle() {
+        let compressed = |big, channels: [(u16, u8); 3]| {
+            let format = PixelFormat { depth: 24, ..format(32, big, channels).unwrap() };
+            let pixel = format.pixel_in(ORANGE, Form::Compressed);
+            pixel.first(format.bytes(Form::Compressed)).to_vec()
+        };
+        let high = RGB888.map(|(max, shift)| (max, shift + 8));
+        assert_eq!(compressed(false, RGB888), [0x00, 0x80, 0xff]);
+        assert_eq!(compressed(true, RGB888), [0xff, 0x80, 0x00]);
+        assert_eq!(compressed(false, high), [0x00, 0x80, 0xff]);
+        assert_eq!(compressed(true, high), [0xff, 0x80, 0x00]);
+        // Neither end is free.
+        assert_eq!(compressed(false, [(1023, 20), (1023, 10), (1023, 0)]).len(), 4);
+        // Both are: the last byte sent is left out.
+        let middle = [(15, 20), (15, 16), (255, 8)];
+        assert_eq!(compressed(false, middle), [0x00, 0x00, 0xf8]);
+        assert_eq!(compressed(true, middle), [0x00, 0xf8, 0x00]);
+    }
+
+    #[test]
+    fn a_pixel_of_more_than_24_bits_or_of_a_map_is_sent_whole_to_zrle() {
+        let deep = format(32, false, RGB888).unwrap();
+        assert_eq!((deep.depth, deep.bytes(Form::Compressed)), (32, 4));
+        let mapped = PixelFormat { depth: 24, colours: Colours::Map, ..deep };
+        assert_eq!((mapped.bytes(Form::Compressed), mapped.bytes(Form::Tight)), (4, 4));
+    }
+
+    #[test]
+    fn tight_has_red_green_and_blue_in_this_order_or_whole_pixels() {
+        for (big, channels) in
+            [(false, RGB888), (true, RGB888), (true, [(255, 0), (255, 8), (255, 16)])]
+        {
+            let format = PixelFormat { depth: 24, ..format(32, big, channels).unwrap() };
+            assert_eq!(format.bytes(Form::Tight), 3);
+            assert_eq!(format.pixel_in(ORANGE, Form::Tight).first(3), [0xff, 0x80, 0x00]);
+        }
+        assert_eq!(format(32, false, RGB888).unwrap().bytes(Form::Tight), 4);
+        assert_eq!(format(16, false, RGB565).unwrap().bytes(Form::Tight), 2);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use super::Cell;
+use super::subrects::{Mask, subrects};
 use crate::numbers::BitsPerPixel;
 use crate::output::Output;
 use crate::pixel::Pixel;
@@ -19,9 +20,6 @@ const SUBRECTS_COLOURED: u8 = 0x10;
 
 /// The colours that two cells can have.
 const COLOURS_MAX: usize = 4;
-
-/// A tile's pixels: 16 rows, the leftmost pixel in the highest bit.
-type Mask = [u16; 16];
 
 /// What holds over from tile to tile within a rectangle.
 #[derive(Debug, Default)]
@@ -77,11 +75,13 @@ impl Tiles {
         let mut count = 0_u16;
         self.subrects.clear();
         for layer in others {
-            subrects(layer.mask, |place| {
+            subrects(layer.mask, |rect| {
                 if coloured {
                     self.subrects.extend_from_slice(layer.colour.as_slice(bits));
                 }
-                self.subrects.extend_from_slice(&place);
+                // Each has four bits; extents are one less than they are.
+                let place = nibbles(rect.x, rect.y);
+                self.subrects.extend([place, nibbles(rect.width - 1, rect.height - 1)]);
                 count += 1;
             });
         }
@@ -141,32 +141,8 @@ fn layers(pair: &[Cell]) -> [Layer; COLOURS_MAX] {
     layers
 }
 
-/// Cuts a mask into rectangles and gives each as the wire has it: x and y, then width and height
-/// less one, four bits each.
-fn subrects(mut mask: Mask, mut found: impl FnMut([u8; 2])) {
-    for y in 0..16_u8 {
-        loop {
-            let row = mask[usize::from(y)];
-            if row == 0 {
-                break;
-            }
-            let x = row.leading_zeros();
-            let width = (row << x).leading_ones();
-            let run = u16::MAX << (16 - width) >> x;
-            let mut height = 0;
-            let rows = mask.iter_mut().skip(y.into());
-            for row in rows.take_while(|row| **row & run == run) {
-                *row &= !run;
-                height += 1;
-            }
-            found([nibbles(x, y.into()), nibbles(width - 1, height - 1)]);
-        }
-    }
-}
-
-fn nibbles(high: u32, low: u32) -> u8 {
-    let [.., byte] = ((high & 0xf) << 4 | low & 0xf).to_be_bytes();
-    byte
+fn nibbles(high: u8, low: u8) -> u8 {
+    high << 4 | low & 0xf
 }
 
 #[cfg(test)]

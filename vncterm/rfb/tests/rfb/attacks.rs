@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use vncterm_rfb::{Event, Fault, Limits, Look, Session, Size, output_max};
 
 use crate::canvas::{Canvas, WHITE};
-use crate::viewer::{Format, Viewer, cut_text, key, pointer, request, set_encodings};
+use crate::viewer::{
+    Format, Notice, Viewer, continuous_updates, cut_text, fence, key, pointer, request,
+    set_desktop_size, set_encodings,
+};
 
 const SHAKE_HANDS: &[u8] = b"RFB 003.008\n\x01\x01";
 
@@ -171,7 +174,7 @@ fn v4_encodings_may_change_between_updates_as_often_as_they_like() {
         feed(&mut session, &set_encodings(&[5])).unwrap();
         drain(&mut session, &picture, &mut viewer);
         assert_eq!(viewer.pixels, picture.rendered(&viewer.format, size()));
-        picture.scroll();
+        picture.scroll(0, u16::MAX, false);
     }
 }
 
@@ -276,11 +279,58 @@ fn v6_a_flood_of_requests_is_one_update() {
 
 #[test]
 fn v6_messages_that_nobody_asked_for_are_faults() {
-    for number in (0..=u8::MAX).filter(|n| ![0, 2, 3, 4, 5, 6, 254, 255].contains(n)) {
+    let known = [0, 2, 3, 4, 5, 6, 150, 248, 251, 254, 255];
+    for number in (0..=u8::MAX).filter(|number| !known.contains(number)) {
         assert_eq!(fault_of(&[number]), Fault::MessageType(number));
+    }
+    for message in [continuous_updates(true, [0; 4]), fence(0, b""), set_desktop_size(640, 384, 1)]
+    {
+        assert_eq!(fault_of(&message), Fault::NotOffered(message[0]));
     }
     assert_eq!(fault_of(&[255, 1]), Fault::QemuMessage(1));
     assert_eq!(fault_of(&[255, 0, 0, 1, 0, 0, 0, 97, 0, 0, 0, 30]), Fault::ExtendedKeyEvent);
+}
+
+#[test]
+fn v6_a_flood_of_fences_is_a_few_answers_and_a_long_one_a_fault() {
+    let (mut session, picture, mut viewer) = (ready(), picture(), Viewer::new(size()));
+    feed(&mut session, &set_encodings(&[-312])).unwrap();
+    for _ in 0..10_000 {
+        feed(&mut session, &fence(1 << 31, &[7; 64])).unwrap();
+    }
+    drain(&mut session, &picture, &mut viewer);
+    let answers = viewer.notices.iter().filter(|n| **n == Notice::Fence(0, vec![7; 64])).count();
+    assert!((1..=8).contains(&answers), "{answers}");
+    assert_eq!(feed(&mut session, &fence(0, &[7; 65])), Err((vec![], Fault::FenceLength(65))));
+}
+
+#[test]
+fn v6_continuous_updates_of_any_area_are_cut_to_the_screen() {
+    for area in [[0, 0, 0, 0], [u16::MAX; 4], [640, 384, 1, 1]] {
+        let (mut session, picture) = (ready(), picture());
+        feed(&mut session, &set_encodings(&[-313])).unwrap();
+        feed(&mut session, &continuous_updates(true, area)).unwrap();
+        session.update(&picture);
+        assert_eq!(session.output(), [150], "{area:?}");
+    }
+    let (mut session, picture, mut viewer) = (ready(), picture(), Viewer::new(size()));
+    feed(&mut session, &set_encodings(&[-313])).unwrap();
+    feed(&mut session, &continuous_updates(true, [0, 0, u16::MAX, u16::MAX])).unwrap();
+    drain(&mut session, &picture, &mut viewer);
+    assert_eq!(viewer.pixels, picture.rendered(&viewer.format, size()));
+}
+
+#[test]
+fn v6_sizes_that_cannot_be_are_answered_once_and_change_nothing() {
+    let (mut session, picture, mut viewer) = (ready(), picture(), Viewer::new(size()));
+    feed(&mut session, &viewer.set_encodings(&[-308])).unwrap();
+    for (width, height, screens) in [(65535, 65535, 255), (0, 0, 1), (640, 384, 0)].repeat(1000) {
+        feed(&mut session, &set_desktop_size(width, height, screens)).unwrap();
+    }
+    feed(&mut session, &request(true, [0, 0, 640, 384])).unwrap();
+    drain(&mut session, &picture, &mut viewer);
+    assert_eq!((viewer.width, viewer.height), (640, 384));
+    assert_eq!(viewer.pixels, picture.rendered(&viewer.format, size()));
 }
 
 #[test]
@@ -293,7 +343,7 @@ fn v7_a_viewer_that_stops_reading_costs_one_output_and_then_catches_up() {
     let held = session.output().to_vec();
     assert!(held.len() <= output_max(size()));
     for round in 0..5_000_u16 {
-        picture.scroll();
+        picture.scroll(0, u16::MAX, false);
         picture.put(23, round % 80, Look { glyph: round.into(), ink: WHITE, ..Look::default() });
         session.bell();
         session.cut_text("selected");

@@ -66,13 +66,26 @@ impl Canvas {
         }
     }
 
-    /// Moves every row up and blanks the last. Stamps move with their rows, as they would in a
-    /// terminal.
-    pub(crate) fn scroll(&mut self) {
+    /// Moves the rows from `top` to `bottom` up or down by one and blanks the one that comes in.
+    /// Stamps move with their rows, as they would in a terminal.
+    pub(crate) fn scroll(&mut self, top: u16, bottom: u16, down: bool) {
         self.edits += 1;
         let blank = Look { glyph: 0, ink: WHITE, paper: BLACK };
-        self.rows.remove(0);
-        self.rows.push((self.edits, vec![blank; self.size.columns().into()]));
+        let fresh = (self.edits, vec![blank; self.size.columns().into()]);
+        let bottom = usize::from(bottom).min(self.rows.len() - 1);
+        let Some(rows) = self.rows.get_mut(usize::from(top)..=bottom) else { return };
+        if rows.is_empty() {
+            return;
+        }
+        if down {
+            rows.rotate_right(1);
+        } else {
+            rows.rotate_left(1);
+        }
+        let (first, last) = (0, rows.len().saturating_sub(1));
+        if let Some(row) = rows.get_mut(if down { first } else { last }) {
+            *row = fresh;
+        }
     }
 
     /// How a viewer shows the picture: pixel values, row by row, `size` cells large.

@@ -6,7 +6,10 @@
 use vncterm_rfb::{Event, Fault, Limits, Look, Session};
 
 use crate::canvas::{Canvas, WHITE};
-use crate::viewer::{cut_text, key, pointer, request, set_encodings};
+use crate::viewer::{
+    Inflater, continuous_updates, cut_text, fence, key, pointer, request, set_desktop_size,
+    set_encodings,
+};
 
 /// ServerInit for two columns and one row, named "demo1".
 const SERVER_INIT: &str =
@@ -70,6 +73,20 @@ impl Dialogue {
         self.session.wrote(bytes.len());
     }
 
+    /// The viewer hears an update in ZRLE, the first of its stream, that inflates to exactly this,
+    /// behind its pointer.
+    #[track_caller]
+    fn hears_zrle(&mut self, pointer: Vec<u8>, inflated: &[u8]) {
+        self.session.update(&self.picture);
+        let output = self.session.output().to_vec();
+        let expected = update(&[pointer, hex("0000 0000 0010 0010 00000010")]);
+        let (head, data) = output.split_at(expected.len() + 4);
+        assert_eq!(head[..expected.len()], expected);
+        assert_eq!(head[expected.len()..], u32::try_from(data.len()).unwrap().to_be_bytes());
+        assert_eq!(Inflater::default().inflate(data), inflated);
+        self.session.wrote(output.len());
+    }
+
     /// The viewer hears nothing.
     #[track_caller]
     fn hears_nothing(&mut self) {
@@ -91,6 +108,39 @@ impl Dialogue {
     }
 }
 
+/// An update of so many rectangles.
+fn update(rectangles: &[Vec<u8>]) -> Vec<u8> {
+    let count = u16::try_from(rectangles.len()).unwrap();
+    [&[0, 0][..], &count.to_be_bytes(), &rectangles.concat()].concat()
+}
+
+/// The pointer's shape, a beam; its colours as pixels.
+fn beam(dark: &str, bright: &str) -> Vec<u8> {
+    let line = |bits: &str| {
+        bits.chars()
+            .flat_map(|bit| hex(if bit == '#' { bright } else { dark }))
+            .collect::<Vec<u8>>()
+    };
+    let (blank, serif, stem) = (line("........"), line(".##.##.."), line("...#...."));
+    let pixels = [blank.clone(), serif.clone(), stem.repeat(12), serif, blank].concat();
+    let mask = hex("fe fe fe 38 38 38 38 38 38 38 38 38 38 fe fe fe");
+    [hex("0003 0007 0008 0010 ffffff11"), pixels, mask].concat()
+}
+
+/// Extended key events are understood.
+fn extended_keys() -> Vec<u8> {
+    hex("0000 0000 0000 0000 fffffefe")
+}
+
+/// The size, 16x16, with a reason and a status.
+fn desktop_size(reason: &str, status: &str) -> Vec<u8> {
+    let screen = hex("01 000000  00000000  0000 0000 0010 0010 00000000");
+    [hex(reason), hex(status), hex("0010 0010 fffffecc"), screen].concat()
+}
+
+/// What goes before the first update: continuous updates are possible, and fences.
+const EXTENSIONS: &str = "96  f8 000000 80000000 00";
+
 /// The first update in Raw: the left cell black, the right one white.
 fn raw_update(black: &str, white: &str) -> Vec<u8> {
     let mut bytes = hex("00 00 0001  0000 0000 0010 0010 00000000");
@@ -107,6 +157,24 @@ fn hextile_update(black: &str, white: &str) -> Vec<u8> {
     bytes
 }
 
+/// The first picture in CoRRE: one subrectangle on black.
+fn corre(black: &str, white: &str) -> Vec<u8> {
+    let head = hex("0000 0000 0010 0010 00000004  00000001");
+    [head, hex(black), hex(white), hex("08 00 08 10")].concat()
+}
+
+/// The first picture in Tight: two fills.
+fn tight(black: &str, white: &str) -> [Vec<u8>; 2] {
+    let left = [hex("0000 0000 0010 0010 00000007  80"), hex(black)].concat();
+    let right = [hex("0008 0000 0008 0010 00000007  80"), hex(white)].concat();
+    [left, right]
+}
+
+/// What the first update in ZRLE inflates to: a packed palette of two.
+fn zrle_tile(black: &str, white: &str) -> Vec<u8> {
+    [hex("02"), hex(black), hex(white), hex("00ff").repeat(16)].concat()
+}
+
 #[test]
 fn xencenter_speaks_3_3_and_echoes_the_pixel_format() {
     let mut xencenter = Dialogue::begin();
@@ -120,7 +188,7 @@ fn xencenter_speaks_3_3_and_echoes_the_pixel_format() {
     xencenter.says(&set_encodings(&[4, 2, 1, 0, -239, -223, -254, -258]));
     xencenter.hears_nothing();
     xencenter.says(&request(false, [0, 0, 16, 16]));
-    xencenter.hears(&raw_update("00", "ff"));
+    xencenter.hears(&update(&[beam("00", "ff"), corre("00", "ff")]));
 
     // It asks again after every message, whatever that was.
     xencenter.says(&request(true, [0, 0, 16, 16]));
@@ -153,14 +221,13 @@ fn xencenter_speaks_3_3_and_echoes_the_pixel_format() {
 
     // One request was left over, however many were made.
     xencenter.picture.put(0, 1, Look::default());
-    let change = [hex("00 00 0001  0008 0000 0008 0010 00000000"), vec![0; 128]].concat();
-    xencenter.hears(&change);
+    xencenter.hears(&hex("00 00 0001  0008 0000 0008 0010 00000004  00000000 00"));
     xencenter.picture.put(0, 0, Look { glyph: 1, ink: WHITE, paper: WHITE });
     xencenter.hears_nothing();
 }
 
 #[test]
-fn tigervnc_speaks_3_8_and_gets_hextile() {
+fn tigervnc_speaks_3_8_and_gets_tight() {
     // Recorded from its viewer, version 1.12.
     let mut tigervnc = Dialogue::begin();
     tigervnc.shake_hands_3_8(b"RFB 003.008\n", 0);
@@ -190,7 +257,20 @@ fn tigervnc_speaks_3_8_and_gets_hextile() {
         -24,
     ]));
     tigervnc.says(&request(false, [0, 0, 16, 16]));
-    tigervnc.hears(&hextile_update("00000000", "ffffff00"));
+    let [left, right] = tight("000000", "ffffff");
+    tigervnc.hears(
+        &[
+            hex(EXTENSIONS),
+            update(&[
+                beam("00000000", "ffffff00"),
+                extended_keys(),
+                desktop_size("0000", "0000"),
+                left,
+                right,
+            ]),
+        ]
+        .concat(),
+    );
 }
 
 #[test]
@@ -230,7 +310,20 @@ fn novnc_speaks_3_8_and_has_red_in_the_lowest_byte() {
         -239,
     ]));
     novnc.says(&request(false, [0, 0, 16, 16]));
-    novnc.hears(&hextile_update("00000000", "ff800000"));
+    let [left, right] = tight("000000", "ff8000");
+    novnc.hears(
+        &[
+            hex(EXTENSIONS),
+            update(&[
+                beam("00000000", "ffffff00"),
+                extended_keys(),
+                desktop_size("0000", "0000"),
+                left,
+                right,
+            ]),
+        ]
+        .concat(),
+    );
 }
 
 #[test]
@@ -262,7 +355,14 @@ fn gtk_vnc_speaks_3_8_and_echoes_the_pixel_format() {
         0,
     ]));
     gtk_vnc.says(&request(false, [0, 0, 16, 16]));
-    gtk_vnc.hears(&hextile_update("00", "ff"));
+    let [left, right] = tight("00", "ff");
+    gtk_vnc.hears(&update(&[
+        beam("00", "ff"),
+        extended_keys(),
+        desktop_size("0000", "0000"),
+        left,
+        right,
+    ]));
 }
 
 #[test]
@@ -275,7 +375,13 @@ fn libvncclient_speaks_3_8_with_encodings_that_nobody_knows() {
         -0x1_ffff,
     ]));
     libvncclient.says(&request(false, [0, 0, 16, 16]));
-    libvncclient.hears(&hextile_update("00000000", "ffffff00"));
+    let [left, right] = tight("000000", "ffffff");
+    libvncclient.hears(&update(&[
+        beam("00000000", "ffffff00"),
+        desktop_size("0000", "0000"),
+        left,
+        right,
+    ]));
 }
 
 #[test]
@@ -285,7 +391,7 @@ fn realvnc_calls_itself_5_0_and_speaks_3_8() {
     realvnc.says(&hex("00 000000  10 10 01 01 001f 003f 001f 0b 05 00 000000"));
     realvnc.says(&set_encodings(&[16, 15, 5, 0, 1, -239, -223]));
     realvnc.says(&request(false, [0, 0, 16, 16]));
-    realvnc.hears(&hextile_update("0000", "ffff"));
+    realvnc.hears_zrle(beam("0000", "ffff"), &zrle_tile("0000", "ffff"));
 }
 
 #[test]
@@ -295,7 +401,7 @@ fn macos_calls_itself_3_889_and_speaks_3_8() {
     macos.says(&hex("00 000000  20 20 01 01 00ff 00ff 00ff 10 08 00 000000"));
     macos.says(&set_encodings(&[1100, 1000, 16, 6, 0, -239, -223, 1105]));
     macos.says(&request(false, [0, 0, 16, 16]));
-    macos.hears(&raw_update("00000000", "00ffffff"));
+    macos.hears_zrle(beam("00000000", "00ffffff"), &zrle_tile("00000000", "00ffffff"));
 }
 
 #[test]
@@ -351,7 +457,8 @@ fn a_request_that_is_not_incremental_is_answered_although_nothing_changed() {
 
 #[test]
 fn the_viewers_own_order_chooses_the_encoding() {
-    for (encodings, raw) in [(&[0, 5][..], true), (&[5, 0], false), (&[5], false), (&[], true)] {
+    // Tight needs LastRect.
+    for (encodings, raw) in [(&[0, 5][..], true), (&[7, 5, 0], false), (&[5], false), (&[], true)] {
         let mut viewer = Dialogue::begin();
         viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
         viewer.says(&hex(SET_XRGB));
@@ -389,6 +496,126 @@ fn a_change_of_size_is_an_update_of_its_own_and_then_all_is_sent() {
     viewer.hears(&hex("00 00 0001  0000 0000 0008 0010 ffffff21"));
     viewer.says(&request(true, [0, 0, 8, 16]));
     viewer.hears(&[hex("00 00 0001  0000 0000 0008 0010 00000000"), vec![0; 128]].concat());
+}
+
+#[test]
+fn a_new_name_is_an_update_of_its_own_for_who_follows_names() {
+    let mut viewer = Dialogue::begin();
+    viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
+    viewer.says(&set_encodings(&[-307]));
+    viewer.says(&request(false, [0, 0, 16, 16]));
+    viewer.hears(&raw_update("00", "ff"));
+    viewer.session.rename("db1");
+    viewer.session.rename("db01");
+    viewer.hears_nothing();
+    viewer.says(&request(true, [0, 0, 16, 16]));
+    viewer.hears(&hex("00 00 0001  0000 0000 0000 0000 fffffecd  00000004 64623031"));
+    viewer.says(&request(true, [0, 0, 16, 16]));
+    viewer.hears_nothing();
+}
+
+#[test]
+fn a_viewer_that_knows_no_new_names_hears_none() {
+    let mut viewer = Dialogue::begin();
+    viewer.session.rename("demo1");
+    viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
+    viewer.session.rename("db01");
+    viewer.says(&request(false, [0, 0, 16, 16]));
+    viewer.hears(&raw_update("00", "ff"));
+}
+
+#[test]
+fn a_viewer_that_wants_another_size_is_told_that_it_may_not() {
+    let mut viewer = Dialogue::begin();
+    viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
+    viewer.says(&set_encodings(&[-308, 5]));
+    viewer.says(&request(true, [0, 0, 16, 16]));
+    let tile = hextile_update("00", "ff").split_off(4);
+    viewer.hears(&update(&[desktop_size("0000", "0000"), tile]));
+    for (wish, status) in [
+        (set_desktop_size(1024, 768, 1), "0001"),
+        (set_desktop_size(16, 16, 1), "0000"),
+        (set_desktop_size(0, 16, 1), "0003"),
+        (set_desktop_size(16, 16, 0), "0003"),
+    ] {
+        viewer.says(&wish);
+        viewer.hears_nothing();
+        viewer.says(&request(true, [0, 0, 16, 16]));
+        viewer.hears(&update(&[desktop_size("0001", status)]));
+    }
+}
+
+#[test]
+fn a_viewer_of_extended_sizes_is_told_of_a_change_and_then_all_is_sent() {
+    let mut viewer = Dialogue::begin();
+    viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
+    viewer.says(&set_encodings(&[-308]));
+    viewer.picture.resize(1, 1);
+    viewer.says(&request(true, [0, 0, 16, 16]));
+    let screen = "01 000000  00000000  0000 0000 0008 0010 00000000";
+    viewer.hears(&[hex("00 00 0001  0000 0000 0008 0010 fffffecc"), hex(screen)].concat());
+    viewer.says(&request(true, [0, 0, 8, 16]));
+    viewer.hears(&[hex("00 00 0001  0000 0000 0008 0010 00000000"), vec![0; 128]].concat());
+}
+
+#[test]
+fn updates_go_on_without_requests_until_they_are_ended() {
+    let mut viewer = Dialogue::begin();
+    viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
+    viewer.says(&set_encodings(&[-313]));
+    viewer.hears(&hex("96"));
+    viewer.says(&continuous_updates(true, [0, 0, 16, 16]));
+    viewer.hears(&raw_update("00", "ff"));
+    viewer.hears_nothing();
+    let change = |x: &str| {
+        [hex("00 00 0001"), hex(x), hex("0000 0008 0010 00000000"), vec![0; 128]].concat()
+    };
+    viewer.picture.put(0, 1, Look::default());
+    viewer.hears(&change("0008"));
+    viewer.says(&continuous_updates(false, [0; 4]));
+    viewer.picture.put(0, 1, Look { glyph: 1, ink: WHITE, paper: WHITE });
+    viewer.hears(&hex("96"));
+    viewer.hears_nothing();
+    viewer.says(&request(true, [0, 0, 16, 16]));
+    viewer.session.update(&viewer.picture);
+    assert_eq!(viewer.session.output().len(), 4 + 12 + 128);
+}
+
+#[test]
+fn a_fence_comes_back_with_the_flags_that_are_known_and_its_payload() {
+    let mut viewer = Dialogue::begin();
+    viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
+    viewer.says(&set_encodings(&[-312]));
+    viewer.hears(&hex("f8 000000 80000000 00"));
+    viewer.says(&fence(0, b""));
+    viewer.hears_nothing();
+    viewer.says(&fence(0xffff_ffff, b"abc"));
+    viewer.hears(&[&hex("f8 000000 00000007 03")[..], b"abc"].concat());
+    viewer.says(&fence(0x8000_0000, &[7; 64]));
+    viewer.hears(&[hex("f8 000000 00000000 40"), vec![7; 64]].concat());
+}
+
+#[test]
+fn what_goes_out_unasked_waits_for_fences_when_the_way_is_full() {
+    let mut viewer = Dialogue::begin();
+    viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
+    viewer.says(&hex(SET_XRGB));
+    viewer.says(&set_encodings(&[-312, -313]));
+    viewer.says(&continuous_updates(true, [0, 0, 16, 16]));
+    let mut fences = 0;
+    for glyph in 6..100 {
+        viewer.picture.put(0, 0, Look { glyph, ink: WHITE, paper: WHITE });
+        viewer.picture.put(0, 1, Look { glyph, ink: Default::default(), paper: WHITE });
+        viewer.session.update(&viewer.picture);
+        let output = viewer.session.output().to_vec();
+        viewer.session.wrote(output.len());
+        fences += usize::from(output.ends_with(&hex("f8 000000 80000001 00")));
+    }
+    assert_eq!(fences, 2);
+    viewer.hears_nothing();
+    viewer.says(&fence(1, b""));
+    viewer.session.update(&viewer.picture);
+    assert!(!viewer.session.output().is_empty());
 }
 
 #[test]

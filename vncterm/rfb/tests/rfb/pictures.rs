@@ -17,6 +17,7 @@ enum Step {
     Put { row: u16, column: u16, look: Look },
     Line { row: u16, look: Look },
     Scroll,
+    ScrollRegion { top: u16, bottom: u16, down: bool },
     Resize { columns: u16, rows: u16 },
     Ask { incremental: bool, area: [u16; 4] },
     AskAll { incremental: bool },
@@ -42,7 +43,9 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..ROWS, 0..COLUMNS, look()).prop_map(|(row, column, look)| Step::Put { row, column, look }),
         2 => (0..ROWS, look()).prop_map(|(row, look)| Step::Line { row, look }),
-        2 => Just(Step::Scroll),
+        3 => Just(Step::Scroll),
+        2 => (0..ROWS, 0..ROWS, any::<bool>())
+            .prop_map(|(top, bottom, down)| Step::ScrollRegion { top, bottom, down }),
         1 => (1..=COLUMNS + 2, 1..=ROWS + 2).prop_map(|(columns, rows)| Step::Resize { columns, rows }),
         2 => (any::<bool>(), [0..100_u16, 0..100, 0..100, 0..100])
             .prop_map(|(incremental, area)| Step::Ask { incremental, area }),
@@ -85,7 +88,21 @@ fn formats() -> Vec<Format> {
     formats
 }
 
-const ENCODINGS: [&[i32]; 5] = [&[0], &[5, 0], &[5, 0, -223], &[0, -223], &[16, 7, 5, -239]];
+const ENCODINGS: [&[i32]; 13] = [
+    &[0],
+    &[5, 0],
+    &[5, 0, -223],
+    &[0, -223],
+    &[21, -239],
+    &[4, 2, 1, 0, -223],
+    &[2],
+    &[1, 16, -223],
+    &[16],
+    &[1, 7, 16, 5, -224, -223],
+    &[7, -224],
+    &[7, 1, 5],
+    &[16, 1, -308, -239, -258, -224],
+];
 
 /// A session, its picture and its viewer.
 struct World {
@@ -152,7 +169,8 @@ impl World {
             Step::Line { row, look } => {
                 (0..COLUMNS).for_each(|column| self.picture.put(row, column, look));
             }
-            Step::Scroll => self.picture.scroll(),
+            Step::Scroll => self.picture.scroll(0, u16::MAX, false),
+            Step::ScrollRegion { top, bottom, down } => self.picture.scroll(top, bottom, down),
             Step::Resize { columns, rows } => self.picture.resize(columns, rows),
             Step::Ask { incremental, area } => self.ask(incremental, area),
             Step::AskAll { incremental } => self.ask_all(incremental),

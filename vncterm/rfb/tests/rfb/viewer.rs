@@ -1,7 +1,13 @@
 //! A viewer for tests, written from RFC 6143 alone. It panics at anything that a viewer might
 //! take amiss: rectangles off the screen, no rectangles, encodings not asked for.
 
+mod tight;
+mod zlib;
+mod zrle;
+
 use vncterm_rfb::{Rgb, Size};
+
+pub(crate) use zlib::Inflater;
 
 /// What a viewer shows where nothing was ever sent.
 const GARBAGE: u32 = 0xdead_beef;
@@ -30,7 +36,7 @@ impl Format {
     /// The SetPixelFormat message.
     pub(crate) fn message(&self) -> Vec<u8> {
         let channels = self.channels.unwrap_or_default();
-        let mut bytes = vec![0, 0, 0, 0, self.bits, self.bits.min(24), self.big_endian.into()];
+        let mut bytes = vec![0, 0, 0, 0, self.bits, self.depth(), self.big_endian.into()];
         bytes.push(self.channels.is_some().into());
         bytes.extend(channels.iter().flat_map(|(max, _)| max.to_be_bytes()));
         bytes.extend(channels.iter().map(|(_, shift)| shift));
@@ -71,6 +77,36 @@ impl Format {
     fn bytes(&self) -> usize {
         usize::from(self.bits / 8)
     }
+
+    /// What SetPixelFormat says.
+    fn depth(&self) -> u8 {
+        self.bits.min(24)
+    }
+
+    /// Whether Tight sends red, green and blue as a byte each.
+    fn is_tight(&self) -> bool {
+        let whole = |channels: [(u16, u8); 3]| channels.iter().all(|(max, _)| *max == 255);
+        self.bits == 32 && self.depth() == 24 && self.channels.is_some_and(whole)
+    }
+
+    fn tight_bytes(&self) -> usize {
+        if self.is_tight() { 3 } else { self.bytes() }
+    }
+
+    /// Which bytes of a pixel ZRLE sends, in TigerVNC's words: the least significant three if all
+    /// colours are there, or the most significant, as the byte order prefers.
+    fn compressed(&self) -> std::ops::Range<usize> {
+        let Some(channels) = self.channels.filter(|_| self.bits == 32) else {
+            return 0..self.bytes();
+        };
+        let most: u32 = channels.iter().map(|(max, shift)| u32::from(*max) << shift).sum();
+        let (low, high) = (most < 1 << 24, most & 0xff == 0);
+        match (low, high, self.big_endian) {
+            (true, _, false) | (_, true, true) => 0..3,
+            (_, true, false) | (true, _, true) => 1..4,
+            (false, false, _) => 0..4,
+        }
+    }
 }
 
 fn mapped(entry: &[u16; 3]) -> u32 {
@@ -86,6 +122,9 @@ pub(crate) enum Notice {
     /// An update of so many rectangles.
     Update(u16),
     Resized,
+    EndOfContinuousUpdates,
+    /// Flags and payload.
+    Fence(u32, Vec<u8>),
 }
 
 /// A viewer after ServerInit.
@@ -100,6 +139,11 @@ pub(crate) struct Viewer {
     pub(crate) pixels: Vec<u32>,
     received: Vec<u8>,
     pub(crate) notices: Vec<Notice>,
+    zrle: Inflater,
+    tight: [Inflater; 4],
+    /// Rectangles of the update under way that were shown already: their zlib streams have moved on.
+    shown: usize,
+    shown_bytes: usize,
 }
 
 /// The bytes of one message, which may not have come yet.
@@ -128,16 +172,44 @@ impl Cursor<'_> {
     }
 
     fn pixel(&mut self, format: &Format) -> Option<u32> {
-        let bytes = self.take(format.bytes())?;
-        let all = |value: u32, byte: &u8| value << 8 | u32::from(*byte);
-        let value = match format.big_endian {
-            true => bytes.iter().fold(0, all),
-            false => bytes.iter().rev().fold(0, all),
-        };
-        Some(match format.channels {
-            Some(_) => value,
-            None => mapped(&format.map[usize::try_from(value).unwrap()]),
-        })
+        let bytes = self.take(format.bytes())?.to_vec();
+        Some(value(&bytes, format))
+    }
+
+    /// A pixel of ZRLE.
+    fn compressed_pixel(&mut self, format: &Format) -> Option<u32> {
+        let sent = format.compressed();
+        let mut bytes = vec![0; format.bytes()];
+        let length = sent.len();
+        bytes[sent].copy_from_slice(self.take(length)?);
+        Some(value(&bytes, format))
+    }
+
+    /// A pixel of Tight.
+    fn tight_pixel(&mut self, format: &Format) -> Option<u32> {
+        match format.channels.filter(|_| format.is_tight()) {
+            Some(channels) => {
+                let colours = self.take(3)?.iter().zip(channels);
+                Some(
+                    colours
+                        .fold(0, |pixel, (value, (_, shift))| pixel | u32::from(*value) << shift),
+                )
+            }
+            None => self.pixel(format),
+        }
+    }
+}
+
+/// What a pixel's bytes say.
+fn value(bytes: &[u8], format: &Format) -> u32 {
+    let all = |value: u32, byte: &u8| value << 8 | u32::from(*byte);
+    let value = match format.big_endian {
+        true => bytes.iter().fold(0, all),
+        false => bytes.iter().rev().fold(0, all),
+    };
+    match format.channels {
+        Some(_) => value,
+        None => mapped(&format.map[usize::try_from(value).unwrap()]),
     }
 }
 
@@ -153,6 +225,10 @@ impl Viewer {
             pixels: vec![GARBAGE; width * height],
             received: Vec::new(),
             notices: Vec::new(),
+            zrle: Inflater::default(),
+            tight: Default::default(),
+            shown: 0,
+            shown_bytes: 0,
         }
     }
 
@@ -218,6 +294,14 @@ impl Viewer {
                 let text = cursor.take(length)?.to_vec();
                 self.notices.push(Notice::CutText(text));
             }
+            150 => self.notices.push(Notice::EndOfContinuousUpdates),
+            248 => {
+                cursor.take(3)?;
+                let flags = cursor.u32()?;
+                let length = usize::from(cursor.u8()?);
+                let payload = cursor.take(length)?.to_vec();
+                self.notices.push(Notice::Fence(flags, payload));
+            }
             other => panic!("message type {other}"),
         }
         Some(())
@@ -227,26 +311,107 @@ impl Viewer {
         cursor.take(1)?;
         let count = cursor.u16()?;
         assert_ne!(count, 0, "an update without rectangles");
-        let mut resized = false;
-        for _ in 0..count {
-            let [x, y, width, height] =
-                [cursor.u16()?, cursor.u16()?, cursor.u16()?, cursor.u16()?].map(usize::from);
-            let encoding = cursor.u32()?.cast_signed();
-            assert!(self.encodings.contains(&encoding), "encoding {encoding} was not asked for");
-            assert!(!resized, "a rectangle after a change of size");
-            match encoding {
-                0 => self.raw(cursor, [x, y, width, height])?,
-                5 => self.hextile(cursor, [x, y, width, height])?,
-                -223 => resized = true,
-                other => panic!("encoding {other}"),
-            }
-            if resized {
-                (self.width, self.height) = (width, height);
-                self.pixels = vec![GARBAGE; width * height];
-                self.notices.push(Notice::Resized);
-            }
+        if self.shown > 0 {
+            cursor.at = self.shown_bytes;
         }
-        self.notices.push(Notice::Update(count));
+        while self.shown < count.into() {
+            let is_last = self.rectangle(cursor)?;
+            if is_last {
+                assert_eq!(count, u16::MAX, "an end of an update that was counted");
+                break;
+            }
+            self.shown += 1;
+            self.shown_bytes = cursor.at;
+        }
+        let shown = std::mem::take(&mut self.shown);
+        assert_ne!(shown, 0, "an update without rectangles");
+        self.notices.push(Notice::Update(u16::try_from(shown).unwrap()));
+        Some(())
+    }
+
+    /// Shows a rectangle; says whether it ends the update.
+    fn rectangle(&mut self, cursor: &mut Cursor<'_>) -> Option<bool> {
+        let [x, y, width, height] =
+            [cursor.u16()?, cursor.u16()?, cursor.u16()?, cursor.u16()?].map(usize::from);
+        let encoding = cursor.u32()?.cast_signed();
+        assert!(self.encodings.contains(&encoding), "encoding {encoding} was not asked for");
+        let place = [x, y, width, height];
+        match encoding {
+            0 => self.raw(cursor, place)?,
+            1 => self.copy(cursor, place)?,
+            2 => self.rre(cursor, place, |cursor| cursor.u16().map(usize::from))?,
+            4 => {
+                assert!(width < 256 && height < 256, "too large for CoRRE");
+                self.rre(cursor, place, |cursor| cursor.u8().map(usize::from))?;
+            }
+            5 => self.hextile(cursor, place)?,
+            7 => self.tight(cursor, place)?,
+            16 => self.zrle(cursor, place)?,
+            -223 => self.resize(width, height),
+            -239 => {
+                assert!(x < width && y < height, "a hot spot off the pointer");
+                let format = self.format.clone();
+                for _ in 0..width * height {
+                    cursor.pixel(&format)?;
+                }
+                cursor.take(width.div_ceil(8) * height)?;
+            }
+            -258 => assert_eq!(place, [0; 4]),
+            -308 => {
+                assert!(x <= 1 && y <= 3, "a reason and a status");
+                assert_eq!(cursor.take(4)?, [1, 0, 0, 0], "one screen");
+                cursor.u32()?;
+                let screen = [cursor.u16()?, cursor.u16()?, cursor.u16()?, cursor.u16()?];
+                assert_eq!(screen.map(usize::from), [0, 0, width, height]);
+                cursor.u32()?;
+                if (width, height) != (self.width, self.height) {
+                    self.resize(width, height);
+                }
+            }
+            -224 => return Some(true),
+            other => panic!("encoding {other}"),
+        }
+        Some(false)
+    }
+
+    fn resize(&mut self, width: usize, height: usize) {
+        (self.width, self.height) = (width, height);
+        self.pixels = vec![GARBAGE; width * height];
+        self.notices.push(Notice::Resized);
+    }
+
+    fn copy(&mut self, cursor: &mut Cursor<'_>, [x, y, width, height]: [usize; 4]) -> Option<()> {
+        assert!(width > 0 && height > 0, "an empty rectangle");
+        let [from_x, from_y] = [cursor.u16()?, cursor.u16()?].map(usize::from);
+        assert!(from_x + width <= self.width && from_y + height <= self.height, "off the screen");
+        let before = self.pixels.clone();
+        for row in 0..height {
+            let from = (from_y + row) * self.width + from_x;
+            let to = (y + row) * self.width + x;
+            self.pixels[to..to + width].copy_from_slice(&before[from..from + width]);
+        }
+        Some(())
+    }
+
+    fn rre(
+        &mut self,
+        cursor: &mut Cursor<'_>,
+        [x, y, width, height]: [usize; 4],
+        coordinate: fn(&mut Cursor<'_>) -> Option<usize>,
+    ) -> Option<()> {
+        assert!(width > 0 && height > 0, "an empty rectangle");
+        let format = self.format.clone();
+        let count = cursor.u32()?;
+        let background = cursor.pixel(&format)?;
+        self.fill([x, y, width, height], background);
+        for _ in 0..count {
+            let colour = cursor.pixel(&format)?;
+            let [dx, dy] = [coordinate(cursor)?, coordinate(cursor)?];
+            let [w, h] = [coordinate(cursor)?, coordinate(cursor)?];
+            assert!(w > 0 && h > 0, "an empty subrectangle");
+            assert!(dx + w <= width && dy + h <= height, "a subrectangle off its rectangle");
+            self.fill([x + dx, y + dy, w, h], colour);
+        }
         Some(())
     }
 
@@ -344,4 +509,24 @@ pub(crate) fn key(down: bool, keysym: u32) -> Vec<u8> {
 /// The PointerEvent message.
 pub(crate) fn pointer(buttons: u8, x: u16, y: u16) -> Vec<u8> {
     [&[5, buttons][..], &x.to_be_bytes(), &y.to_be_bytes()].concat()
+}
+
+/// The EnableContinuousUpdates message; the area is x, y, width, height in pixels.
+pub(crate) fn continuous_updates(enable: bool, area: [u16; 4]) -> Vec<u8> {
+    let mut bytes = vec![150, enable.into()];
+    bytes.extend(area.iter().flat_map(|number| number.to_be_bytes()));
+    bytes
+}
+
+/// The client's Fence message.
+pub(crate) fn fence(flags: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [&[248, 0, 0, 0][..], &flags.to_be_bytes(), &[length], payload].concat()
+}
+
+/// The SetDesktopSize message with so many screens.
+pub(crate) fn set_desktop_size(width: u16, height: u16, screens: u8) -> Vec<u8> {
+    let [width, height] = [width, height].map(u16::to_be_bytes);
+    let screens_bytes = vec![0; 16 * usize::from(screens)];
+    [&[251, 0][..], &width, &height, &[screens, 0], &screens_bytes].concat()
 }
