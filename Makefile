@@ -3,14 +3,16 @@
 CARGO   ?= cargo
 TARGET  ?= $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-# Small static programs: the ones that hold guest data, or live in hundreds. They are built for an
+# Small static programs: the ones that hold guest data, live in hundreds, or become another program. They are built for an
 # explicit target, so that the flags reach neither build scripts nor proc-macros.
 STATIC_TARGET = x86_64-unknown-linux-gnu
 STATIC_FLAGS  = -C target-feature=+crt-static -C relocation-model=static
-STATIC        = vncterm xenstored
+STATIC        = vncterm xenstored device-model
 PROGRAMS      = xenwardend xenwarden-cli
 
-.PHONY: build demo test lint bench setup compiler clean
+DESTDIR ?=
+
+.PHONY: build install install-store xen-probe demo test lint bench xenlab xenlab-core xenlab-shell xenlab-tool setup compiler clean
 
 ## Every release program, in target/release.
 build: compiler
@@ -20,6 +22,26 @@ build: compiler
 	  cp -f $(TARGET)/$(STATIC_TARGET)/release/$$program $(TARGET)/release/.$$program && \
 	  mv -f $(TARGET)/release/.$$program $(TARGET)/release/$$program; done
 
+## What a host needs, below DESTDIR; `make build` first.
+install:
+	install -d $(DESTDIR)/usr/sbin $(DESTDIR)/usr/bin $(DESTDIR)/usr/libexec/xenwarden
+	install -m 755 $(TARGET)/release/xenwardend $(DESTDIR)/usr/sbin/
+	install -m 755 $(TARGET)/release/xenwarden $(DESTDIR)/usr/bin/
+	install -m 755 $(addprefix $(TARGET)/release/,$(STATIC)) $(DESTDIR)/usr/libexec/xenwarden/
+	install -D -m 644 packaging/xenwarden.toml $(DESTDIR)/etc/xenwarden/xenwarden.toml
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/*.service
+
+## The same for our store in place of the distribution's.
+install-store:
+	install -D -m 755 -t $(DESTDIR)/usr/libexec/xenwarden $(TARGET)/release/xenstored
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/store/xenstored.service
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system/xen.service.d packaging/systemd/store/xen.service.d/*.conf
+
+## For a real Xen's dom0: tries what restricted handles may do ("xen-probe DOMID DOMID").
+xen-probe: compiler
+	RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --release --locked --target $(STATIC_TARGET) -p restrict --example xen-probe
+	cp -f $(TARGET)/$(STATIC_TARGET)/release/examples/xen-probe $(TARGET)/release/xen-probe
+
 ## Three simulated guests on this machine, no Xen needed. ARGS="--domains 5 --for 60" and the like.
 demo: build
 	@$(TARGET)/release/xenwarden demo $(ARGS)
@@ -27,7 +49,7 @@ demo: build
 ## Every test. As root on Debian it installs what the tests need; elsewhere it says what is missing.
 test: setup lint
 	$(CARGO) build --locked --workspace --bins
-	@CARGO=$(CARGO) tests/run
+	@CARGO=$(CARGO) MAKE="$(MAKE)" tests/run
 
 ## Formatting and lints; no warning lands.
 lint:
@@ -39,6 +61,24 @@ bench: build
 	@tests/setup bench || echo "the bench goes without its peers"
 	@$(CARGO) build --release --locked -p acceptance --bin xenwarden-bench
 	@$(TARGET)/release/xenwarden-bench
+
+## All scenarios on a real Xen, under emulation, with each of Debian's stores and with ours.
+xenlab: xenlab-tool
+	@tests/xenlab/run --store c
+	@tests/xenlab/run --store ocaml
+	@tests/xenlab/run --store xenwarden
+
+## The few that `make test` runs too.
+xenlab-core: xenlab-tool
+	@tests/xenlab/run --core
+
+## A root shell in that control domain; `poweroff` ends it.
+xenlab-shell: xenlab-tool
+	@tests/xenlab/run --shell
+
+xenlab-tool: build xen-probe
+	@tests/setup xenlab
+	RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --release --locked --target $(STATIC_TARGET) -p xenlab
 
 # What a fresh machine may lack.
 setup:

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::fd::RawFd;
 
 use crate::child::Child;
 use crate::descriptors::Found;
@@ -12,8 +13,10 @@ use crate::plan::{Kind, Network, Plan};
 use crate::spawn::FileId;
 use crate::status;
 
+mod device_model;
 mod process;
 
+pub use device_model::look_at_device_model;
 use process::Process;
 
 /// What a process should be.
@@ -273,7 +276,7 @@ fn descriptors_claim(plan: &Plan, moment: Moment) -> String {
     match moment {
         Moment::Started => {
             let numbers: Vec<String> =
-                plan.kept().iter().map(|kept| kept.number.to_string()).collect();
+                planned(plan).map(|(number, _)| number.to_string()).collect();
             format!("its descriptors are 0, 1, 2 and {}, of the planned kinds", numbers.join(", "))
         }
         Moment::Serving => {
@@ -282,11 +285,17 @@ fn descriptors_claim(plan: &Plan, moment: Moment) -> String {
     }
 }
 
+/// The numbers of everything that a plan has open, each with what it is for.
+fn planned(plan: &Plan) -> impl Iterator<Item = (RawFd, &'static str)> + '_ {
+    let kept = plan.kept().iter().map(|kept| (kept.number, kept.purpose));
+    kept.chain(plan.opened().iter().map(|opened| (opened.number, opened.purpose)))
+}
+
 fn look_at_descriptors(process: &Process, expected: &Expected<'_>) -> Look {
     let open = process.descriptors()?;
-    let planned = |number| {
-        expected.plan.kept().iter().find(|kept| kept.number == number).map(|kept| kept.kind)
-    };
+    let plan = expected.plan;
+    // A process that may make a wait queue or a timer has some at work.
+    let waits = plan.policy().calls().any(|call| call == "epoll_create1");
     let mut wrong = Vec::new();
     for &(number, found) in &open {
         let as_planned = match (number, found, expected.moment) {
@@ -294,13 +303,12 @@ fn look_at_descriptors(process: &Process, expected: &Expected<'_>) -> Look {
             (2, found, _) => {
                 matches!(found, Found::Null | Found::Planned(Kind::Pipe | Kind::Socket))
             }
-            (number, Found::Planned(kind), _) if planned(number) == Some(kind) => true,
+            (number, Found::Planned(kind), _) if plan.kind_of(number) == Some(kind) => true,
             (_, Found::Planned(Kind::Socket | Kind::Terminal | Kind::File), Moment::Serving) => {
                 true
             }
-            (_, Found::Planned(_), _) => false,
-            // Not even a wait queue: nothing that its policy allows makes an anonymous one.
-            (_, Found::Anonymous | Found::Null | Found::Directory | Found::Device, _) => false,
+            (_, Found::Anonymous, Moment::Serving) => waits,
+            (_, Found::Planned(_) | Found::Anonymous | Found::Null | Found::Directory, _) => false,
         };
         if !as_planned {
             wrong.push(format!("{number} is {found}"));
@@ -308,8 +316,8 @@ fn look_at_descriptors(process: &Process, expected: &Expected<'_>) -> Look {
     }
     if expected.moment == Moment::Started {
         let open: BTreeSet<_> = open.iter().map(|(number, _)| *number).collect();
-        for kept in expected.plan.kept().iter().filter(|kept| !open.contains(&kept.number)) {
-            wrong.push(format!("{} ({}) is missing", kept.number, kept.purpose));
+        for (number, purpose) in planned(plan).filter(|(number, _)| !open.contains(number)) {
+            wrong.push(format!("{number} ({purpose}) is missing"));
         }
     }
     let found = format!("{} open", open.len());

@@ -44,8 +44,6 @@ pub(crate) enum Found {
     Anonymous,
     /// A directory: a way out of an empty root.
     Directory,
-    /// A device that is neither `/dev/null` nor a pseudo-terminal.
-    Device,
 }
 
 impl Found {
@@ -61,7 +59,7 @@ impl Found {
                 Self::Planned(Kind::Terminal)
             }
             0 => Self::Anonymous,
-            _ => Self::Device,
+            _ => Self::Planned(Kind::Device),
         }
     }
 }
@@ -73,7 +71,6 @@ impl std::fmt::Display for Found {
             Self::Null => f.write_str("/dev/null"),
             Self::Anonymous => f.write_str("an anonymous inode"),
             Self::Directory => f.write_str("a directory"),
-            Self::Device => f.write_str("a device"),
         }
     }
 }
@@ -209,7 +206,7 @@ mod tests {
     fn tells_kinds_apart() {
         let of = |file: &dyn std::os::fd::AsFd| Found::of(&fstat(file.as_fd()).unwrap());
         assert_eq!(of(&File::open("/dev/null").unwrap()), Found::Null);
-        assert_eq!(of(&File::open("/dev/zero").unwrap()), Found::Device);
+        assert_eq!(of(&File::open("/dev/zero").unwrap()), Found::Planned(Kind::Device));
         assert_eq!(of(&File::open("/").unwrap()), Found::Directory);
         assert_eq!(of(&File::open("/proc/self/exe").unwrap()), Found::Planned(Kind::File));
         let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();

@@ -7,7 +7,7 @@
 #![allow(unsafe_code, reason = "forking into the new pid namespace has no safe form")]
 
 use std::io::{self, Write};
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
@@ -19,23 +19,19 @@ use nix::unistd::{self, ForkResult, Pid};
 use crate::confined::Confined;
 use crate::descriptors::{self, Found};
 use crate::limit::Limit;
-use crate::plan::{Kept, Kind, Network, Plan};
+use crate::plan::{Kept, Kind, Network, Opened, Plan};
 use crate::policy::PolicyError;
 use crate::report::Line;
 use crate::status;
 
 mod last_words;
-mod privilege;
+pub(crate) mod privilege;
 mod proof;
 mod root;
 
 pub use privilege::PrivilegeError;
 pub use proof::Leak;
 pub use root::RootError;
-
-/// How much likelier than others the kernel's out-of-memory killer takes a confined process, in
-/// thousandths of the memory: before anything that the host itself needs.
-const OOM_SCORE_ADJUSTMENT: &str = "500";
 
 /// The step that failed.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +82,14 @@ pub enum EnterError {
         found: String,
         /// What it must be.
         wanted: Kind,
+    },
+    /// A file of the plan's could not be opened.
+    #[error("open {path}")]
+    Open {
+        /// The file.
+        path: &'static str,
+        /// The cause.
+        source: io::Error,
     },
     /// The other descriptors could not be closed.
     #[error("close the descriptors that the plan does not keep")]
@@ -176,7 +180,7 @@ fn carry_out(plan: &Plan, report: RawFd, pipe: &mut std::fs::File) -> Result<Con
     let name = own_name();
 
     // Descriptors first: from here on, nothing that was inherited unasked can be used or leaked.
-    let kept = plan.kept().iter().map(take_kept).collect::<Result<Vec<_>, _>>()?;
+    let mut kept = plan.kept().iter().map(take_kept).collect::<Result<Vec<_>, _>>()?;
     let network = take_network(plan.network())?;
     close_all_but(plan, report).map_err(EnterError::Close)?;
     umask(Mode::from_bits_truncate(0o077));
@@ -185,8 +189,10 @@ fn carry_out(plan: &Plan, report: RawFd, pipe: &mut std::fs::File) -> Result<Con
     for &(limit, value) in plan.limits().iter().filter(|(limit, _)| *limit != Limit::Processes) {
         lower(limit, value)?;
     }
-    std::fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT)
-        .map_err(EnterError::OomScore)?;
+    if let Some(score) = plan.oom_score() {
+        std::fs::write("/proc/self/oom_score_adj", score.to_string())
+            .map_err(EnterError::OomScore)?;
+    }
 
     // Namespaces need privilege, so they come before it goes.
     enter_network(network).map_err(EnterError::Network)?;
@@ -201,6 +207,11 @@ fn carry_out(plan: &Plan, report: RawFd, pipe: &mut std::fs::File) -> Result<Con
     // Fresh from a fork, it leads no group: it leaves its session and its terminal behind.
     unistd::setsid().map_err(EnterError::Session)?;
 
+    // In this process, as devices may serve the one that opened them alone; by root, and while there
+    // are paths.
+    for opened in plan.opened() {
+        kept.push(open(opened)?);
+    }
     root::empty_and_pivot()?;
     unistd::sethostname(plan.hostname()).map_err(EnterError::Hostname)?;
 
@@ -228,7 +239,7 @@ fn carry_out(plan: &Plan, report: RawFd, pipe: &mut std::fs::File) -> Result<Con
     Ok(Confined::mint(kept))
 }
 
-fn refuse_more_threads() -> Result<(), EnterError> {
+pub(crate) fn refuse_more_threads() -> Result<(), EnterError> {
     const PATH: &str = "/proc/self/status";
     let read = |source| EnterError::Read { path: PATH, source };
     let text = std::fs::read_to_string(PATH).map_err(read)?;
@@ -255,6 +266,31 @@ fn take_kept(kept: &Kept) -> Result<(RawFd, OwnedFd), EnterError> {
         Found::Planned(found) if found == kind => Ok((number, descriptor)),
         found => Err(EnterError::Kind { number, purpose, found: found.to_string(), wanted: kind }),
     }
+}
+
+fn open(opened: &Opened) -> Result<(RawFd, OwnedFd), EnterError> {
+    let &Opened { number, path, kind, purpose } = opened;
+    let failed = |source| EnterError::Open { path, source };
+    let file = std::fs::File::options().read(true).write(true).open(path).map_err(failed)?;
+    let stat = fstat(&file).map_err(|errno| failed(errno.into()))?;
+    match Found::of(&stat) {
+        Found::Planned(found) if found == kind => (),
+        found => {
+            return Err(EnterError::Kind {
+                number,
+                purpose,
+                found: found.to_string(),
+                wanted: kind,
+            });
+        }
+    }
+    let file = OwnedFd::from(file);
+    if file.as_raw_fd() == number {
+        return Ok((number, file));
+    }
+    // Nothing else has the number: what the plan doesn't keep was closed.
+    descriptors::place(file.as_raw_fd(), number).map_err(failed)?;
+    descriptors::adopt(number).map(|placed| (number, placed)).map_err(failed)
 }
 
 fn take_network(network: Network) -> Result<Option<OwnedFd>, EnterError> {

@@ -16,7 +16,8 @@ use crate::identity::Uid;
 use crate::range::UidRange;
 use crate::status;
 
-/// `/proc/<pid>/status` is 1.5 KB long.
+/// `/proc/<pid>/status` is 1.5 KB long: with room for that, one read fetches it.
+const STATUS_BYTES: usize = 4 * 1024;
 const STATUS_BYTES_MAX: u64 = 16 * 1024;
 /// Killing is repeated: a leftover may kill the killer, and may fork before it is hit.
 const KILLS_MAX: u32 = 10;
@@ -87,12 +88,13 @@ impl UidRange {
 /// The processes that have this user id in any of their four, and are more than a zombie.
 fn processes_of(uid: Uid) -> io::Result<Vec<i32>> {
     let mut pids = Vec::new();
+    let mut bytes = Vec::with_capacity(STATUS_BYTES);
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
         // A process that has ended since the list was made is none of them.
         let Ok(file) = std::fs::File::open(format!("/proc/{pid}/status")) else { continue };
-        let mut bytes = Vec::new();
+        bytes.clear();
         if file.take(STATUS_BYTES_MAX).read_to_end(&mut bytes).is_err() {
             continue;
         }

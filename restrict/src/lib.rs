@@ -6,6 +6,11 @@
 //! outside. Both are in one crate so that what is entered and what is attested are read side by
 //! side; the two never run in one process.
 //!
+//! A handle of one of Xen's device nodes that such a process is given reaches one domain: [`xen`].
+//!
+//! A program that is not ours and cannot confine itself is executed by one that does so before:
+//! [`execute()`].
+//!
 //! What is not here: what the programs do once they are confined, who may be served, and every
 //! decision about what a failed attestation leads to. There is one policy for each kind of
 //! process, and no switch that weakens it.
@@ -27,8 +32,11 @@ mod range;
 mod report;
 mod spawn;
 mod status;
+mod wrap;
+pub mod xen;
 
-pub use attest::{Attestation, Expected, Moment, Property, attest};
+pub use attest::{Attestation, Expected, Moment, Property, attest, look_at_device_model};
+pub use caps::Capability;
 pub use child::{Child, Ending, Reaped, become_subreaper};
 pub use confined::Confined;
 pub use enter::{EnterError, Leak, PrivilegeError, RootError, enter};
@@ -36,7 +44,8 @@ pub use identity::{Gid, IdentityError, Uid};
 pub use leftovers::LeftoverError;
 pub use limit::Limit;
 pub use netns::{NetworkError, empty_network};
-pub use plan::{Kept, Kind, Network, Plan, PlanError};
+pub use plan::{Kept, Kind, Network, Opened, Plan, PlanError};
 pub use policy::{Policy, PolicyError};
 pub use range::{RangeError, UidRange};
 pub use spawn::{FileId, Launch, Launching, Program, SpawnError};
+pub use wrap::{Executed, Part, Stage, StageError, Wrap, WrapError, execute};

@@ -20,8 +20,19 @@ const CONVERTER_OPEN_FILES: u64 = 64;
 const CONVERTER_FILE_SIZE: u64 = 1024 * 1024;
 /// Program, stack, one screen with scrollback, and a picture for each of its viewers.
 const CONVERTER_ADDRESS_SPACE: u64 = 64 * 1024 * 1024;
+/// How much likelier than others the kernel's out-of-memory killer takes a converter: before
+/// anything that the host itself needs.
+const CONVERTER_OOM_SCORE: i16 = 500;
 /// What `uname` answers inside, whatever the host is called.
 const CONVERTER_HOSTNAME: &str = "converter";
+
+/// Descriptors open at once in a store: its devices, and its clients on sockets. Every kernel lets
+/// root have as many; guests on rings take none.
+const STORE_OPEN_FILES: u64 = 4096;
+/// Program, the whole tree with its transactions, and what waits for clients to read it.
+const STORE_ADDRESS_SPACE: u64 = 4 * 1024 * 1024 * 1024;
+/// What `uname` answers inside.
+const STORE_HOSTNAME: &str = "xenstored";
 
 /// What a kept descriptor is, as far as `fstat` tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +45,9 @@ pub enum Kind {
     File,
     /// A pipe.
     Pipe,
+    /// A device that is neither a terminal nor `/dev/null`: a restricted handle of Xen's
+    /// ([`crate::xen`]).
+    Device,
 }
 
 impl fmt::Display for Kind {
@@ -43,6 +57,7 @@ impl fmt::Display for Kind {
             Self::Socket => "a socket",
             Self::File => "a regular file",
             Self::Pipe => "a pipe",
+            Self::Device => "a device",
         })
     }
 }
@@ -52,6 +67,20 @@ impl fmt::Display for Kind {
 pub struct Kept {
     /// Its number in the confined process, 3 or more.
     pub number: RawFd,
+    /// What it must be.
+    pub kind: Kind,
+    /// What it is for, in a word or two.
+    pub purpose: &'static str,
+}
+
+/// A file that the process opens itself while it still can, and keeps: some devices serve nobody but
+/// the process that opened them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// Its number in the confined process, 3 or more.
+    pub number: RawFd,
+    /// The file.
+    pub path: &'static str,
     /// What it must be.
     pub kind: Kind,
     /// What it is for, in a word or two.
@@ -74,6 +103,8 @@ pub struct Plan {
     gid: Gid,
     network: Network,
     kept: Vec<Kept>,
+    opened: Vec<Opened>,
+    oom_score: Option<i16>,
     limits: Vec<(Limit, u64)>,
     policy: Policy,
     hostname: &'static str,
@@ -108,7 +139,7 @@ impl Plan {
         network: Network,
         kept: Vec<Kept>,
     ) -> Result<Self, PlanError> {
-        refuse_bad_numbers(network, &kept)?;
+        refuse_bad_numbers(network, &kept, &[], CONVERTER_OPEN_FILES)?;
         let limits = vec![
             (Limit::Core, 0),
             (Limit::LockedMemory, 0),
@@ -120,7 +151,51 @@ impl Plan {
             (Limit::Processes, 0),
         ];
         let policy = Policy::converter()?;
-        Ok(Self { uid, gid, network, kept, limits, policy, hostname: CONVERTER_HOSTNAME })
+        Ok(Self {
+            uid,
+            gid,
+            network,
+            kept,
+            opened: Vec::new(),
+            oom_score: Some(CONVERTER_OOM_SCORE),
+            limits,
+            policy,
+            hostname: CONVERTER_HOSTNAME,
+        })
+    }
+
+    /// The released plan for a store: the program that reads what guests write into their rings.
+    ///
+    /// The out-of-memory killer sees it as it sees its parent: without a store the host is lost.
+    pub fn store(
+        uid: Uid,
+        gid: Gid,
+        kept: Vec<Kept>,
+        opened: Vec<Opened>,
+    ) -> Result<Self, PlanError> {
+        let network = Network::Own;
+        refuse_bad_numbers(network, &kept, &opened, STORE_OPEN_FILES)?;
+        let limits = vec![
+            (Limit::Core, 0),
+            (Limit::LockedMemory, 0),
+            (Limit::MessageQueues, 0),
+            (Limit::FileLocks, 0),
+            (Limit::FileSize, 0),
+            (Limit::OpenFiles, STORE_OPEN_FILES),
+            (Limit::AddressSpace, STORE_ADDRESS_SPACE),
+            (Limit::Processes, 0),
+        ];
+        Ok(Self {
+            uid,
+            gid,
+            network,
+            kept,
+            opened,
+            oom_score: None,
+            limits,
+            policy: Policy::store()?,
+            hostname: STORE_HOSTNAME,
+        })
     }
 
     /// The user id.
@@ -145,6 +220,27 @@ impl Plan {
     #[must_use]
     pub fn kept(&self) -> &[Kept] {
         &self.kept
+    }
+
+    /// The files that the process opens itself.
+    #[must_use]
+    pub fn opened(&self) -> &[Opened] {
+        &self.opened
+    }
+
+    /// How much likelier than others the kernel's out-of-memory killer takes it, in thousandths of
+    /// the memory; none where that stays as it is.
+    #[must_use]
+    pub fn oom_score(&self) -> Option<i16> {
+        self.oom_score
+    }
+
+    /// What a descriptor must be, whether it is handed in or opened; none that is not planned.
+    #[must_use]
+    pub fn kind_of(&self, number: RawFd) -> Option<Kind> {
+        let kept = self.kept.iter().map(|kept| (kept.number, kept.kind));
+        let opened = self.opened.iter().map(|opened| (opened.number, opened.kind));
+        kept.chain(opened).find(|(planned, _)| *planned == number).map(|(_, kind)| kind)
     }
 
     /// The resource limits, each both soft and hard.
@@ -181,6 +277,9 @@ impl Plan {
         for Kept { number, kind, purpose } in &self.kept {
             sentences.push(format!("descriptor {number} is {kind}: {purpose}"));
         }
+        for Opened { number, path, kind, purpose } in &self.opened {
+            sentences.push(format!("descriptor {number} is {kind}, {path}: {purpose}"));
+        }
         sentences.push(match self.network {
             Network::Own => "its network namespace is its own, and empty".to_owned(),
             Network::Join(_) => {
@@ -208,17 +307,23 @@ impl Plan {
     }
 }
 
-fn refuse_bad_numbers(network: Network, kept: &[Kept]) -> Result<(), PlanError> {
+fn refuse_bad_numbers(
+    network: Network,
+    kept: &[Kept],
+    opened: &[Opened],
+    limit: u64,
+) -> Result<(), PlanError> {
     let mut seen = BTreeSet::new();
     let joined = match network {
         Network::Own => None,
         Network::Join(number) => Some((number, "network namespace")),
     };
     let kept = kept.iter().map(|kept| (kept.number, kept.purpose));
-    for (number, purpose) in kept.chain(joined) {
-        let within = u64::try_from(number).is_ok_and(|number| number < CONVERTER_OPEN_FILES);
+    let opened = opened.iter().map(|opened| (opened.number, opened.purpose));
+    for (number, purpose) in kept.chain(opened).chain(joined) {
+        let within = u64::try_from(number).is_ok_and(|number| number < limit);
         if number < FIRST_KEPT || !within {
-            return Err(PlanError::Number { number, purpose, limit: CONVERTER_OPEN_FILES });
+            return Err(PlanError::Number { number, purpose, limit });
         }
         if !seen.insert(number) {
             return Err(PlanError::Twice(number));
@@ -267,11 +372,39 @@ mod tests {
         assert_eq!(plan(Network::Join(5), &[5]), Err(PlanError::Twice(5)));
     }
 
+    fn store(kept: &[RawFd], opened: &[RawFd]) -> Result<Plan, PlanError> {
+        let kept = kept
+            .iter()
+            .map(|&number| Kept { number, kind: Kind::Socket, purpose: "test" })
+            .collect();
+        let device = |&number| Opened {
+            number,
+            path: "/dev/xen/evtchn",
+            kind: Kind::Device,
+            purpose: "test",
+        };
+        let uid = Uid::new(1_879_048_193).unwrap();
+        Plan::store(uid, uid.into(), kept, opened.iter().map(device).collect())
+    }
+
     #[test]
-    fn the_released_plan_sets_every_limit() {
-        let plan = plan(Network::Own, &[]).unwrap();
-        for limit in Limit::ALL {
-            assert!(plan.limit(limit).is_some(), "{limit:?}");
+    fn what_a_store_opens_has_numbers_of_its_own() {
+        assert!(matches!(store(&[3], &[2]), Err(PlanError::Number { number: 2, .. })));
+        assert_eq!(store(&[3], &[4, 3]), Err(PlanError::Twice(3)));
+        let plan = store(&[3], &[4]).unwrap();
+        assert_eq!(plan.kind_of(3), Some(Kind::Socket));
+        assert_eq!(plan.kind_of(4), Some(Kind::Device));
+        assert_eq!(plan.kind_of(5), None);
+        let sentence = "descriptor 4 is a device, /dev/xen/evtchn: test".to_owned();
+        assert!(plan.sentences().contains(&sentence));
+    }
+
+    #[test]
+    fn the_released_plans_set_every_limit() {
+        for plan in [plan(Network::Own, &[]).unwrap(), store(&[], &[]).unwrap()] {
+            for limit in Limit::ALL {
+                assert!(plan.limit(limit).is_some(), "{limit:?}");
+            }
         }
     }
 

@@ -1,14 +1,15 @@
 //! Which system calls a confined process may make: commented text, parsed, and compiled to BPF.
 //!
-//! The texts are in `policies/`. Everything that a policy does not list kills the process. There is
-//! no other action and no mode in which a forbidden call is let through, so that the tests meet
-//! what is released.
+//! The texts are in `policies/`. A program of ours has a list of what it may do, and everything else
+//! kills it. A program of somebody else's, which nobody can list the needs of, has a list of what it
+//! may not do, and is told that the kernel has no such call. There is no mode in which a forbidden
+//! call is let through, so that the tests meet what is released.
 
 use std::collections::BTreeMap;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
+    SeccompRule, TargetArch, sock_filter,
 };
 
 mod names;
@@ -17,14 +18,33 @@ mod names;
 mod tests;
 
 const CONVERTER: &str = include_str!("../policies/converter.policy");
+const DEVICE_MODEL: &str = include_str!("../policies/device-model.policy");
+const STORE: &str = include_str!("../policies/store.policy");
 
+/// `ENOSYS`, unsigned as a filter returns it.
+const NO_SUCH_CALL: u32 = libc::ENOSYS.cast_unsigned();
 /// Arguments that a system call has at most; the kernel shows a filter that many.
 const ARGUMENTS_MAX: u8 = 6;
 
-/// The system calls that a confined process may make, each with its reason.
+/// The calls of the x32 interface, which a list of system calls by their usual numbers misses, have
+/// this bit (arch/x86/include/uapi/asm/unistd.h).
+const X32_CALL_BIT: u32 = 0x4000_0000;
+
+/// A list of system calls, each with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    sense: Sense,
     lines: Vec<Line>,
+}
+
+/// What a policy's list is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sense {
+    /// What the process may do. Everything else kills it.
+    Allows,
+    /// What it may not: the call fails with `ENOSYS`, as on a kernel that lacks it, which programs
+    /// are written for.
+    Denies,
 }
 
 /// One line of a policy: a call, under conditions that must all hold, and why it is needed.
@@ -46,6 +66,8 @@ struct Condition {
 enum Test {
     /// The argument's low half is this value.
     Is(u32),
+    /// The argument's low half is another value.
+    IsNot(u32),
     /// None of these bits of the argument's low half is set.
     Lacks(u32),
     /// The whole argument is zero.
@@ -85,11 +107,21 @@ pub enum PolicyError {
 impl Policy {
     /// The released policy for a converter, `policies/converter.policy`.
     pub fn converter() -> Result<Self, PolicyError> {
-        Self::parse(CONVERTER)
+        Self::parse(Sense::Allows, CONVERTER)
+    }
+
+    /// The released policy for a QEMU device model, `policies/device-model.policy`.
+    pub fn device_model() -> Result<Self, PolicyError> {
+        Self::parse(Sense::Denies, DEVICE_MODEL)
+    }
+
+    /// The released policy for a store, `policies/store.policy`.
+    pub fn store() -> Result<Self, PolicyError> {
+        Self::parse(Sense::Allows, STORE)
     }
 
     /// Reads a policy's text; the grammar is at the top of `policies/converter.policy`.
-    fn parse(text: &str) -> Result<Self, PolicyError> {
+    fn parse(sense: Sense, text: &str) -> Result<Self, PolicyError> {
         let mut lines = Vec::new();
         for (at, line) in (1..).zip(text.lines()) {
             if !line.trim().is_empty() && !line.starts_with('#') {
@@ -105,10 +137,10 @@ impl Policy {
                 return Err(PolicyError::Redundant(line.call));
             }
         }
-        Ok(Self { lines })
+        Ok(Self { sense, lines })
     }
 
-    /// The name of the call that each line allows, in the policy's order.
+    /// The name of each line's call, in the policy's order.
     pub fn calls(&self) -> impl Iterator<Item = &'static str> {
         self.lines.iter().map(|line| line.call)
     }
@@ -118,7 +150,7 @@ impl Policy {
         self.lines.iter().map(|line| (line.call, line.reason.as_str()))
     }
 
-    /// The filter: calls of another architecture, and calls that no line allows, kill the process.
+    /// The filter. Calls of another architecture kill the process, whatever the list is of.
     pub(crate) fn compile(&self) -> Result<BpfProgram, PolicyError> {
         self.filter().map_err(|error| PolicyError::Compile(error.to_string()))
     }
@@ -134,14 +166,34 @@ impl Policy {
                 alternatives.push(SeccompRule::new(conditions)?);
             }
         }
-        SeccompFilter::new(
-            rules,
-            SeccompAction::KillProcess,
-            SeccompAction::Allow,
-            TargetArch::x86_64,
-        )?
-        .try_into()
+        let (otherwise, listed) = match self.sense {
+            Sense::Allows => (SeccompAction::KillProcess, SeccompAction::Allow),
+            Sense::Denies => (SeccompAction::Allow, SeccompAction::Errno(NO_SUCH_CALL)),
+        };
+        let filter = SeccompFilter::new(rules, otherwise, listed, TargetArch::x86_64)?;
+        let program: BpfProgram = filter.try_into()?;
+        Ok(match self.sense {
+            Sense::Allows => program,
+            Sense::Denies => refuse_x32().into_iter().chain(program).collect(),
+        })
     }
+}
+
+/// Instructions before those of a filter that allows what it does not list.
+fn refuse_x32() -> [sock_filter; 3] {
+    let word = |code: u32, jt, jf, k| sock_filter {
+        // The C library types the parts of a code as it likes; all of them fit.
+        code: u16::try_from(code).unwrap_or_default(),
+        jt,
+        jf,
+        k,
+    };
+    [
+        // `nr` is the first field of struct seccomp_data.
+        word(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        word(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, X32_CALL_BIT),
+        word(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | NO_SUCH_CALL),
+    ]
 }
 
 impl Line {
@@ -176,6 +228,7 @@ impl Condition {
         let argument = words.next()?.strip_prefix("arg")?.parse().ok()?;
         let test = match (words.next()?, words.next()) {
             ("is", Some(value)) => Test::Is(names::value(value)?),
+            ("isnt", Some(value)) => Test::IsNot(names::value(value)?),
             ("lacks", Some(value)) => Test::Lacks(names::value(value)?),
             ("null", None) => Test::Null,
             (_, _) => return None,
@@ -186,6 +239,7 @@ impl Condition {
     fn compile(&self) -> Result<SeccompCondition, seccompiler::BackendError> {
         let (length, operator, value) = match self.test {
             Test::Is(value) => (SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value),
+            Test::IsNot(value) => (SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value),
             Test::Lacks(bits) => {
                 (SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(u64::from(bits)), 0)
             }

@@ -7,9 +7,10 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::identity::Uid;
+use crate::xen::DOMID_FIRST_RESERVED;
 
-/// Domids a host can have: from `DOMID_FIRST_RESERVED`, 0x7FF0, they mean something else.
-const DOMIDS: u16 = 0x7FF0;
+/// Domids a host can have, domain 0 among them.
+const DOMIDS: u16 = DOMID_FIRST_RESERVED;
 /// Ids below are the distribution's: system users, people, and the first container ranges.
 const BASE_MIN: u32 = 65_536;
 /// A larger password or subordinate id file is not believed to be one.

@@ -168,6 +168,20 @@ impl Process {
         value.ok_or_else(|| io::Error::other("no VmRSS"))
     }
 
+    /// How often any of its threads was given or lost a processor, in all.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn context_switches(self) -> io::Result<u64> {
+        let mut switches = 0;
+        for thread in fs::read_dir(self.file("task"))? {
+            let status = fs::read_to_string(thread?.path().join("status"))?;
+            let counts = status.lines().filter_map(|line| line.split_once("ctxt_switches:\t"));
+            switches += counts.filter_map(|(_, count)| count.parse::<u64>().ok()).sum::<u64>();
+        }
+        Ok(switches)
+    }
+
     /// True where its words, its environment or its working folder name a folder.
     #[must_use]
     pub fn is_about(self, folder: &Path) -> bool {

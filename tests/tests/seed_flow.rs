@@ -126,3 +126,50 @@ fn ends_with_its_guest(demo: &Demo, store: &mut Store, guest: &Guest, port: u16)
         (demo.xenwarden_well(words) == "halted").then_some(())
     });
 }
+
+/// The value of a key of a VM's xenstore-data; empty where there is none.
+fn recorded(demo: &Demo, guest: &Guest) -> String {
+    let uuid = format!("uuid={}", guest.uuid);
+    demo.xenwarden_well(["xe", "vm-param-get", &uuid, "param-name=xenstore-data"])
+}
+
+#[test]
+fn live_changes_reach_the_guest_and_what_it_writes_is_read_back_in_bounds() {
+    let demo = Demo::start(["--domains", "1"]);
+    let mut store = demo.store();
+    let guest = Guest::new(53, "live");
+    // A toolstack, or a person, may have made the directory before the agent came.
+    store.write(&guest.key("vm-data/theirs"), "1").expect("written");
+    let _console = start(&mut store, &guest);
+    screen_port(&mut store, &guest);
+    let is_recorded = |pair: &str| {
+        Deadline::seconds(SOON).until(&format!("{pair} is recorded"), || {
+            recorded(&demo, &guest).contains(pair).then_some(())
+        });
+    };
+    is_recorded("vm-data/theirs: 1");
+    assert_eq!(store.permissions(&guest.key("vm-data")), Ok(vec![format!("n{}", guest.domid)]));
+
+    set(&demo, &guest, "xenstore-data:vm-data/live=now");
+    let live = guest.key("vm-data/live");
+    store.wait_until(Deadline::seconds(SOON), &live, |value| (value == Some("now")).then_some(()));
+    let words = ["xe", "vm-param-remove", "param-name=xenstore-data", "param-key=vm-data/live"];
+    let uuid = format!("uuid={}", guest.uuid);
+    demo.xenwarden_well(words.into_iter().chain([uuid.as_str()]));
+    store.wait_until(Deadline::seconds(SOON), &live, |value| value.is_none().then_some(()));
+
+    store.write(&guest.key("vm-data/guests/own"), "word").expect("written");
+    is_recorded("vm-data/guests/own: word");
+    for number in 0..300 {
+        store.write(&guest.key(&format!("vm-data/flood/{number}")), "x").expect("written");
+    }
+    Deadline::seconds(SOON).until("the flood is refused", || {
+        demo.said().contains("vm-data is over its bounds").then_some(())
+    });
+    store.remove(&guest.key("vm-data/flood")).expect("removed");
+    store.write(&guest.key("vm-data/after"), "it").expect("written");
+    is_recorded("vm-data/after: it");
+    let recorded = recorded(&demo, &guest);
+    assert!(!recorded.contains("flood"), "{recorded}");
+    demo.end();
+}

@@ -80,6 +80,11 @@ impl Connection {
         Ok(Self { stream, descriptor: None })
     }
 
+    /// Waits for replies no longer than this.
+    pub(crate) fn wait_at_most(&self, limit: Duration) -> Result<(), AgentError> {
+        self.stream.set_read_timeout(Some(limit)).map_err(AgentError::Lost)
+    }
+
     /// Takes the descriptor that came with the last reply.
     pub(crate) fn take_descriptor(&mut self) -> Option<OwnedFd> {
         self.descriptor.take()

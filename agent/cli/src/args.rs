@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use uuid::Uuid;
 
 use crate::console::EscapeKey;
+use crate::create::CreateArgs;
 use crate::demo;
 
 /// Where the agent listens unless it is told otherwise.
@@ -88,6 +89,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Start a guest with xl, once its vm-data is written and its console is up
+    ///
+    /// Runs `xl create -p CONFIG`, waits for the agent, and unpauses the guest: xenwarden create
+    /// web01.cfg, with xl's own options among them or after `--`. Without the agent's word the
+    /// guest starts all the same, with a warning, and the exit code is 1.
+    Create(CreateArgs),
     /// Make a record of a VM that hasn't run yet, and print its uuid
     Register {
         /// The VM's name

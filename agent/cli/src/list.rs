@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
-use xenwarden_model::{ConsoleState, JSON_SCHEMA, Vm};
+use xenwarden_model::{ConsoleProtocol, ConsoleState, JSON_SCHEMA, Vm};
 
 use crate::span::{ago, span};
 use crate::table::table;
@@ -115,7 +115,7 @@ fn row(vm: &Vm) -> [String; 7] {
         visible_within(&vm.name_label, NAME_COLUMNS),
         vm.domid.map_or_else(nothing, |domid| domid.to_string()),
         vm.power_state.word().to_owned(),
-        console(state),
+        console(vm),
         viewers,
         last_output,
         screen,
@@ -123,14 +123,31 @@ fn row(vm: &Vm) -> [String; 7] {
 }
 
 /// What a console does now, in a few words.
-fn console(state: &ConsoleState) -> String {
+fn console(vm: &Vm) -> String {
+    let rfb = vm.consoles.iter().find(|console| console.protocol == ConsoleProtocol::Rfb);
+    let port = rfb.and_then(|console| console.location.rsplit_once(':')).map(|(_, port)| port);
+    match (&vm.console_state, port) {
+        (ConsoleState::Serving { vnc_port: Some(ours), .. }, Some(port))
+            if *port == ours.to_string() =>
+        {
+            format!(":{port} text")
+        }
+        // QEMU's.
+        (ConsoleState::Serving { .. }, Some(port)) => format!(":{} qemu, text", visible(port)),
+        (ConsoleState::Serving { .. }, None) => "text".to_owned(),
+        (ConsoleState::Waiting, Some(port)) => format!(":{} qemu", visible(port)),
+        (state, _) => text_console(state),
+    }
+}
+
+/// What a text console does that isn't served.
+fn text_console(state: &ConsoleState) -> String {
     match state {
         ConsoleState::Halted => NOTHING.to_owned(),
         ConsoleState::Waiting => "none yet".to_owned(),
         ConsoleState::Off => "switched off (disable_pv_vnc)".to_owned(),
         ConsoleState::Starting => "starting".to_owned(),
-        ConsoleState::Serving { vnc_port: Some(port), .. } => format!(":{port} text"),
-        ConsoleState::Serving { vnc_port: None, .. } => "qemu  serial".to_owned(),
+        ConsoleState::Serving { .. } => "text".to_owned(),
         ConsoleState::Restarting { in_ms } => format!("restarting (in {})", span(*in_ms)),
         ConsoleState::Refused { why } => format!("refused: {}", visible(why)),
     }

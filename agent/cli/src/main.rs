@@ -9,6 +9,7 @@ mod audit;
 mod choice;
 mod clock;
 mod console;
+mod create;
 mod demo;
 mod list;
 mod paint;
@@ -99,6 +100,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Command::List { json, all } => show_list(&socket, *json, *all),
         Command::Audit { json } => show_audit(&socket, *json),
         Command::Console { vm, escape } => Ok(console::open(&socket, vm, *escape)?),
+        Command::Create(create) => Ok(create::run(&socket, create)?),
         Command::Register { name, uuid } => register(&socket, name, *uuid),
         Command::Forget { vm } => forget(&socket, vm),
         Command::Xe { words } => Ok(run_xe(words, Some(socket))),

@@ -63,7 +63,12 @@ fn headline(status: &Status, paint: Paint) -> String {
 }
 
 fn figures(status: &Status) -> String {
-    let consoles = format!("{} running, {} off", status.consoles_running, status.consoles_off);
+    let graphical = match status.consoles_graphical {
+        0 => String::new(),
+        count => format!(", {count} graphical"),
+    };
+    let (running, off) = (status.consoles_running, status.consoles_off);
+    let consoles = format!("{running} running, {off} off{graphical}");
     let attested = match status.attested_ms_ago {
         Some(ms) => format!(", checked {} ago", span(ms)),
         None => String::new(),
@@ -71,7 +76,7 @@ fn figures(status: &Status) -> String {
     format!(
         "  store      {}\n  consoles   {}viewers {}\n  confined   {} of {}{attested}\n",
         store(status),
-        padded(&consoles, VALUE_COLUMNS),
+        padded(&consoles, VALUE_COLUMNS.max(consoles.width() + 2)),
         status.viewers,
         status.confined,
         status.consoles_running,
@@ -124,6 +129,7 @@ mod tests {
             xenstore_socket: "/run/xenstored/socket".into(),
             xenstore_connected: true,
             consoles_running: 12,
+            consoles_graphical: 0,
             consoles_off: 1,
             confined: 12,
             viewers: 3,

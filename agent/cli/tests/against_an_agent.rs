@@ -85,6 +85,7 @@ fn serve(stream: &UnixStream, world: &Mutex<World>) {
 
 fn answer(ask: &Ask, world: &mut World, given: &mut Option<OwnedFd>) -> Reply {
     match ask {
+        Ask::Ready { .. } => Reply::Ready(ConsoleState::Waiting),
         Ask::Status => Reply::Status(Box::new(Status {
             version: "0.1.0".into(),
             host: "host-a".into(),
@@ -92,6 +93,7 @@ fn answer(ask: &Ask, world: &mut World, given: &mut Option<OwnedFd>) -> Reply {
             xenstore_socket: "/run/xenstored/socket".into(),
             xenstore_connected: true,
             consoles_running: 1,
+            consoles_graphical: 0,
             consoles_off: 0,
             confined: 1,
             viewers: 0,

@@ -3,10 +3,13 @@
 //! What is asked for is done here as well, record by record. What converters have to say is added
 //! by [`crate::finish`].
 
+use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
 
+use nix::unistd::Uid;
 use uuid::Uuid;
 use vncterm_control::Viewer;
+use xenstore_wire::DomainId;
 use xenwarden_model::{
     Ask, Console, ConsoleOpened, ConsoleProtocol, ConsoleState, ConverterAudit, PowerState,
     Refusal, RefusalCode, Reply, Status, Vm, VmMap,
@@ -16,7 +19,9 @@ use crate::config::CONSOLE_ADDRESS;
 use crate::converter::Keeper;
 use crate::domain::Domain;
 use crate::effect::Ports;
+use crate::graphics::{Claim, Listeners};
 use crate::host::{Entry, Life};
+use crate::record::Record;
 use crate::run::{Agent, now_ms};
 use crate::vm_data;
 
@@ -33,11 +38,13 @@ pub(crate) enum Draft {
     Audit(Vec<(ConverterAudit, Keeper)>),
     /// A console to open.
     Console(ConsoleOpened, Keeper, Viewer),
+    /// The screen of a domain's own device model, to be connected to.
+    Graphics(ConsoleOpened, DomainId, Claim),
 }
 
 impl Agent {
     /// Does what is asked, and drafts the answer.
-    pub(crate) fn draft(&mut self, ask: Ask) -> Draft {
+    pub(crate) fn draft(&mut self, ask: Ask, by: Uid) -> Draft {
         let done = match ask {
             Ask::Status => return self.draft_status(),
             Ask::Vms => return Draft::Vms(self.vms()),
@@ -45,7 +52,12 @@ impl Agent {
                 self.attested_at = Some(Instant::now());
                 return Draft::Audit(self.draft_audit());
             }
-            Ask::Console { vm, protocol } => return self.draft_console(vm, protocol),
+            Ask::Console { vm, protocol } => return self.draft_console(vm, protocol, by),
+            // Asked for by who waits, and answered when it is so.
+            Ask::Ready { domid } => Err(Refusal {
+                code: RefusalCode::Failed,
+                message: format!("domain {domid} is not ready"),
+            }),
             Ask::Register { name, uuid } => self.register(&name, uuid),
             Ask::Forget { vm } => self.forget(vm),
             Ask::SetKey { vm, map, key, value } => self.set_key(vm, map, &key, value),
@@ -115,6 +127,9 @@ impl Agent {
     /// Every record, by name and then uuid, with what is known at once.
     fn vms(&self) -> Vec<(Vm, Option<Keeper>)> {
         let mut vms: Vec<(Vm, Option<Keeper>)> = Vec::new();
+        // Looked at once for all, and only if there is anything to prove.
+        let claimed = self.notes.values().any(|note| note.graphics.is_some());
+        let listeners = if claimed { Listeners::look().ok() } else { None };
         for (uuid, record) in self.records.book().records() {
             let owner = self.host.owner(uuid).filter(|(_, entry)| entry.present);
             let vm = Vm {
@@ -128,7 +143,14 @@ impl Agent {
                 is_control_domain: record.is_control_domain,
                 other_config: record.other_config.clone(),
                 xenstore_data: record.xenstore_data.clone(),
-                consoles: owner.map(|(_, entry)| consoles(uuid, entry)).unwrap_or_default(),
+                consoles: owner
+                    .map(|(life, entry)| {
+                        let graphics = listeners
+                            .as_ref()
+                            .and_then(|listeners| self.prove_graphics(listeners, life, entry));
+                        consoles(uuid, entry, graphics)
+                    })
+                    .unwrap_or_default(),
                 console_state: owner
                     .map_or(ConsoleState::Halted, |(life, entry)| self.console_state(life, entry)),
             };
@@ -151,7 +173,7 @@ impl Agent {
         vms
     }
 
-    fn console_state(&self, life: Life, entry: &Entry) -> ConsoleState {
+    pub(crate) fn console_state(&self, life: Life, entry: &Entry) -> ConsoleState {
         match entry.state {
             Domain::Behind | Domain::Waiting => ConsoleState::Waiting,
             Domain::Off => ConsoleState::Off,
@@ -179,6 +201,26 @@ impl Agent {
         }
     }
 
+    fn opened(&self, record: &Record, entry: &Entry) -> ConsoleOpened {
+        ConsoleOpened {
+            name_label: record.name.clone(),
+            domid: entry.domain.number(),
+            host: self.hostname.clone(),
+            other_viewers: 0,
+        }
+    }
+
+    /// Where a domain's device model shows its screen, if it does.
+    fn prove_graphics(
+        &self,
+        listeners: &Listeners,
+        life: Life,
+        entry: &Entry,
+    ) -> Option<SocketAddrV4> {
+        let claim = self.notes.get(&life)?.graphics?;
+        listeners.prove(entry.domain, claim).ok()
+    }
+
     fn draft_audit(&self) -> Vec<(ConverterAudit, Keeper)> {
         let mut audits = Vec::new();
         for (life, entry) in self.host.entries() {
@@ -198,16 +240,26 @@ impl Agent {
         audits
     }
 
-    fn draft_console(&self, vm: Uuid, protocol: ConsoleProtocol) -> Draft {
+    fn draft_console(&self, vm: Uuid, protocol: ConsoleProtocol, by: Uid) -> Draft {
         let refuse = |code, message| Draft::Whole(Reply::Refused(Refusal { code, message }));
         let Some(record) = self.records.book().get(vm) else {
             return refuse(RefusalCode::UnknownVm, format!("no VM has the uuid {vm}"));
         };
+        if record.is_control_domain && !by.is_root() {
+            let message = "only root opens the control domain's console".to_owned();
+            return refuse(RefusalCode::NoConsole, message);
+        }
         let owner = self.host.owner(vm).filter(|(_, entry)| entry.present);
         let state = match owner {
             Some((life, entry)) => self.console_state(life, entry),
             None => ConsoleState::Halted,
         };
+        if let Some((life, entry)) = owner
+            && protocol == ConsoleProtocol::Rfb
+            && let Some(claim) = self.notes.get(&life).and_then(|note| note.graphics)
+        {
+            return Draft::Graphics(self.opened(record, entry), entry.domain, claim);
+        }
         let why = match &state {
             ConsoleState::Serving { .. } => None,
             ConsoleState::Halted => Some("it is halted".to_owned()),
@@ -233,12 +285,7 @@ impl Agent {
         let Some(keeper) = self.keepers.get(&life) else {
             return refuse(RefusalCode::NoConsole, format!("VM {name} has lost its converter"));
         };
-        let opened = ConsoleOpened {
-            name_label: record.name.clone(),
-            domid: entry.domain.number(),
-            host: self.hostname.clone(),
-            other_viewers: 0,
-        };
+        let opened = self.opened(record, entry);
         let viewer = match protocol {
             ConsoleProtocol::Rfb => Viewer::Rfb,
             ConsoleProtocol::Vt100 => Viewer::Text,
@@ -248,17 +295,19 @@ impl Agent {
 }
 
 /// The consoles of a running VM, as they can be opened on this host.
-fn consoles(vm: Uuid, entry: &Entry) -> Vec<Console> {
-    let Some(ports) = entry.ports.filter(|_| entry.state.is_served()) else { return Vec::new() };
+fn consoles(vm: Uuid, entry: &Entry, graphics: Option<SocketAddrV4>) -> Vec<Console> {
+    let ports = entry.ports.filter(|_| entry.state.is_served());
     let console = |protocol, scheme, port| Console {
         uuid: Console::uuid_of(vm, protocol),
         protocol,
         location: format!("{scheme}://{CONSOLE_ADDRESS}:{port}"),
     };
+    // The device model's screen is the guest's own; the converter's is a picture of its text.
+    let screen = graphics.map(|address| address.port()).or(ports.and_then(|ports| ports.vnc));
     // RFC 7869 and RFC 4248.
-    let screen = ports.vnc.map(|port| console(ConsoleProtocol::Rfb, "vnc", port));
-    let text = console(ConsoleProtocol::Vt100, "telnet", ports.text);
-    screen.into_iter().chain([text]).collect()
+    let screen = screen.map(|port| console(ConsoleProtocol::Rfb, "vnc", port));
+    let text = ports.map(|ports| console(ConsoleProtocol::Vt100, "telnet", ports.text));
+    screen.into_iter().chain(text).collect()
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

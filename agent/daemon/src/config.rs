@@ -15,6 +15,8 @@ mod section;
 pub(crate) use fault::Faults;
 use section::Document;
 
+use crate::host_console::Login;
+
 /// Where consoles are served: this host alone can reach it, whatever a packet filter does.
 pub(crate) const CONSOLE_ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// A larger file is not a configuration.
@@ -27,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) xenstore: Xenstore,
     pub(crate) consoles: Consoles,
     pub(crate) converters: Converters,
+    pub(crate) device_models: DeviceModels,
+    pub(crate) host_console: HostConsole,
     pub(crate) screens: Screens,
     pub(crate) records: Records,
     /// `[limits]`
@@ -85,6 +89,20 @@ pub(crate) struct Converters {
     pub(crate) restart_max_ms: u64,
 }
 
+/// `[device_models]`: for the wrapper of QEMU, which reads it by itself; checked here.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DeviceModels {
+    /// The user ids that device models run under.
+    pub(crate) uids: UidRange,
+}
+
+/// `[host_console]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostConsole {
+    /// Who puts a login at the control domain's own console.
+    pub(crate) login: Login,
+}
+
 /// `[screens]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Screens {
@@ -100,6 +118,9 @@ pub(crate) struct Records {
     /// How long a record that nobody touched is kept after its VM was last seen.
     pub(crate) keep_untouched_days: u32,
 }
+
+/// The first user id of device models: behind the converters'.
+const DEVICE_MODEL_UID_BASE: u32 = 1_879_080_960;
 
 /// The first user id of converters: above what distributions, containers and systemd give out
 /// (its last is 1879048191).
@@ -175,6 +196,8 @@ impl Config {
                 lock_dir: keys.path("lock_dir", "/var/lock"),
             }),
             converters: document.section("converters", parse_converters),
+            device_models: document.section("device_models", parse_device_models),
+            host_console: document.section("host_console", parse_host_console),
             screens: document.section("screens", |keys| Screens {
                 keep_days: keys.number("keep_days", 30, 1..=36_500),
             }),
@@ -188,15 +211,28 @@ impl Config {
     }
 }
 
-fn parse_converters(keys: &mut section::Keys<'_, '_>) -> Converters {
-    let base = keys.number("uid_base", UID_BASE, 0..=u32::MAX);
+/// The range that begins at `uid_base`.
+fn parse_uids(keys: &mut section::Keys<'_, '_>, usual: u32) -> UidRange {
+    let base = keys.number("uid_base", usual, 0..=u32::MAX);
     let uids = UidRange::new(base).or_else(|error| {
         keys.refuse("uid_base", error.to_string(), None);
-        UidRange::new(UID_BASE)
+        UidRange::new(usual)
     });
+    uids.unwrap_or_else(|_| unreachable!("the default range is one"))
+}
+
+fn parse_device_models(keys: &mut section::Keys<'_, '_>) -> DeviceModels {
+    let program = keys.optional("program");
+    if program.is_some_and(|program| !program.starts_with('/')) {
+        keys.refuse("program", "`program` is an absolute path, or empty".into(), None);
+    }
+    DeviceModels { uids: parse_uids(keys, DEVICE_MODEL_UID_BASE) }
+}
+
+fn parse_converters(keys: &mut section::Keys<'_, '_>) -> Converters {
     let converters = Converters {
         program: keys.path("program", "/usr/libexec/xenwarden/vncterm"),
-        uids: uids.unwrap_or_else(|_| unreachable!("the default range is one")),
+        uids: parse_uids(keys, UID_BASE),
         orphan_s: keys.number("orphan_s", 600, 1..=86_400),
         tty_wait_s: keys.number("tty_wait_s", 60, 1..=86_400),
         restart_min_ms: keys.number("restart_min_ms", 200, 10..=600_000),
@@ -209,6 +245,20 @@ fn parse_converters(keys: &mut section::Keys<'_, '_>) -> Converters {
         keys.refuse("restart_max_ms", text, Some(cure));
     }
     converters
+}
+
+fn parse_host_console(keys: &mut section::Keys<'_, '_>) -> HostConsole {
+    let login = match keys.words("login", "systemd").as_str() {
+        "" => Login::Off,
+        "systemd" => Login::Systemd,
+        program if program.starts_with('/') => Login::Program(program.into()),
+        _ => {
+            let text = "`login` is \"systemd\", the path of a program, or empty".to_owned();
+            keys.refuse("login", text, None);
+            Login::Off
+        }
+    };
+    HostConsole { login }
 }
 
 fn parse_limits(keys: &mut section::Keys<'_, '_>) -> Rates {

@@ -28,6 +28,8 @@ pub(crate) enum Line {
     Paravirtual,
     /// The emulated serial port's: `serial/0/tty`.
     Serial,
+    /// The control domain's own: a pty that the agent made.
+    Host,
 }
 
 /// Who serves the guest's screen.

@@ -79,6 +79,8 @@ pub(crate) enum Report {
 pub(crate) enum Command {
     /// Hand the converter another tty.
     HandTty(Console),
+    /// Say what viewers call the console from now on.
+    Rename(String),
     /// End it.
     Stop(Farewell),
     /// Say how it is; none when it doesn't answer.

@@ -18,6 +18,15 @@ pub(crate) struct Ports {
     pub(crate) text: u16,
 }
 
+/// Whose picture a VM's saved screen holds, if it holds one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SavedBy {
+    /// This domain's.
+    This,
+    /// That of a domain before it.
+    Earlier,
+}
+
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -35,6 +44,15 @@ pub(crate) enum Effect {
         title: String,
         /// What it reads.
         console: Console,
+        /// Whose picture the VM's saved screen holds.
+        screen: SavedBy,
+    },
+    /// Tell a converter what its VM is called now.
+    Rename {
+        /// Whose.
+        life: Life,
+        /// What its viewers call it.
+        title: String,
     },
     /// Hand a converter another tty.
     HandTty {

@@ -1,5 +1,6 @@
 //! Everything that can wake the agent.
 
+use nix::unistd::Uid;
 use tokio::sync::oneshot;
 use xenwarden_model::Ask;
 
@@ -29,6 +30,8 @@ pub(crate) enum Event {
 pub(crate) struct Question {
     /// What is asked.
     pub(crate) ask: Ask,
+    /// Whose process asks.
+    pub(crate) by: Uid,
     /// Who waits.
     pub(crate) asker: oneshot::Sender<Draft>,
 }

@@ -3,19 +3,25 @@
 //!
 //! This runs in the client's own task. What the agent knows by itself is in the draft.
 
+use std::net::SocketAddrV4;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use vncterm_control::{Refusal as ConverterRefusal, State, Viewer};
+use xenstore_wire::DomainId;
 use xenwarden_model::{
     ConsoleOpened, ConsoleState, ConverterAudit, Property, Refusal, RefusalCode, Reply, Vm,
 };
 
 use crate::answer::Draft;
+use crate::causes::causes;
+use crate::config::CONSOLE_ADDRESS;
 use crate::converter::{Command, Keeper, NoViewer};
+use crate::graphics::{Claim, Listeners, Unproven};
 
 /// How long converters may take to say how they are.
 const CONVERTERS_MAX: Duration = Duration::from_secs(2);
@@ -40,6 +46,10 @@ impl Draft {
                     Err(refusal) => (Reply::Refused(refusal), None),
                 }
             }
+            Self::Graphics(opened, domain, claim) => match open_graphics(domain, claim).await {
+                Ok(socket) => (Reply::Console(opened), Some(socket)),
+                Err(why) => (Reply::Refused(not_opened(&opened, &why)), None),
+            },
         }
     }
 }
@@ -121,10 +131,8 @@ async fn open_console(
     viewer: Viewer,
 ) -> Result<(ConsoleOpened, OwnedFd), Refusal> {
     let name = opened.name_label.escape_debug().to_string();
-    let failed = |why: &str| Refusal {
-        code: RefusalCode::Failed,
-        message: format!("can't open the console of VM {name}: {why}"),
-    };
+    let refused = opened.clone();
+    let failed = |why: &str| not_opened(&refused, why);
     let deadline = tokio::time::Instant::now() + CONVERTERS_MAX;
     let state = timeout_at(deadline, keeper.ask(Command::State)).await.ok().flatten().flatten();
     opened.other_viewers = state.as_ref().map_or(0, count_viewers);
@@ -144,6 +152,31 @@ async fn open_console(
         )) => Err(failed("its converter refuses the viewer")),
         Err(NoViewer::Silent) => Err(failed("its converter does not answer")),
     }
+}
+
+/// A connection to the domain's own device model, proven after it was made: nobody else can have
+/// taken it.
+async fn open_graphics(domain: DomainId, claim: Claim) -> Result<OwnedFd, String> {
+    let address = SocketAddrV4::new(CONSOLE_ADDRESS, claim.port);
+    let socket = match timeout(CONVERTERS_MAX, TcpStream::connect(address)).await {
+        Ok(connected) => connected.map_err(|error| format!("connect to {address}: {error}"))?,
+        Err(_) => return Err(format!("{address} does not answer")),
+    };
+    let proven = Listeners::look()
+        .map_err(Unproven::from)
+        .and_then(|listeners| listeners.prove(domain, claim));
+    proven.map_err(|unproven| causes(&unproven))?;
+    let blocking = socket.into_std().and_then(|socket| {
+        socket.set_nonblocking(false)?;
+        Ok(socket)
+    });
+    blocking.map(OwnedFd::from).map_err(|error| error.to_string())
+}
+
+fn not_opened(console: &ConsoleOpened, why: &str) -> Refusal {
+    let name = console.name_label.escape_debug();
+    let message = format!("can't open the console of VM {name}: {why}");
+    Refusal { code: RefusalCode::Failed, message }
 }
 
 fn count_viewers(state: &State) -> u32 {

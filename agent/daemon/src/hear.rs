@@ -6,15 +6,19 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use uuid::Uuid;
+use vncterm_launch::Terminal;
 use xenstore_wire::DomainId;
 
 use crate::book::{Newcomer, Welcome};
 use crate::causes::causes;
+use crate::console::Line;
 use crate::database::Safety;
-use crate::effect::Effect;
+use crate::effect::{Effect, SavedBy};
+use crate::graphics::{Claim, Listeners, Unproven};
 use crate::host::Life;
+use crate::host_console::Login;
 use crate::run::{Agent, Note, now_ms};
-use crate::sighting::Sighting;
+use crate::sighting::{Sighting, Tty};
 use crate::{converter, domain, store, vm_data};
 
 impl Agent {
@@ -44,6 +48,10 @@ impl Agent {
             store::Report::Seen { domain, sighting, written } => {
                 self.see(domain, &sighting, written)
             }
+            store::Report::Written { domain, generation } => {
+                self.store.note_written(domain, generation);
+                Vec::new()
+            }
             store::Report::ReadBack { domain, found, generation } => {
                 self.read_back(domain, found, generation);
                 Vec::new()
@@ -56,6 +64,7 @@ impl Agent {
         let mut sighting = sighting.clone();
         if domain == DomainId::DOM0 {
             sighting.name = format!("Control domain on host: {}", self.hostname);
+            sighting.tty = self.host_tty();
         }
         let mut effects = Vec::new();
         let known = self.host.life_of(domain).filter(|life| {
@@ -78,7 +87,60 @@ impl Agent {
             self.records.note(renamed, Safety::Lazy);
         }
         effects.extend(self.host.see(life, &sighting, written));
+        self.see_graphics(life, &sighting);
         effects
+    }
+
+    /// Notes the screen that another program serves, and tells once why it isn't believed.
+    fn see_graphics(&mut self, life: Life, sighting: &Sighting) {
+        let Some(entry) = self.host.entry(life) else { return };
+        let ours = entry.ports.and_then(|ports| ports.vnc);
+        let foreign = sighting.vnc_port.filter(|port| Some(*port) != ours);
+        let claim = foreign.map(|port| Claim { port, pid: sighting.device_model_pid });
+        let doubt = claim.and_then(|claim| {
+            let proven = Listeners::look()
+                .map_err(Unproven::from)
+                .and_then(|listeners| listeners.prove(entry.domain, claim));
+            proven.err().map(|unproven| causes(&unproven))
+        });
+        let note = self.notes.entry(life).or_default();
+        if let Some(why) = doubt.as_ref().filter(|why| note.graphics_doubt.as_ref() != Some(why)) {
+            let (domain, name) = (entry.domain, entry.name.escape_debug().to_string());
+            tracing::warn!(%domain, name, why, "console/vnc-port is not listed");
+        }
+        (note.graphics, note.graphics_doubt) = (claim, doubt);
+    }
+
+    /// Where the control domain's console is; it is made when there is to be one and none is. A
+    /// converter of an earlier agent has one that is not this agent's, and keeps it to its end.
+    fn host_tty(&mut self) -> Tty {
+        if self.login == Login::Off {
+            return Tty::Absent;
+        }
+        if let Some(terminal) = self.adopted_host_terminal {
+            return Tty::Named(terminal, Line::Host);
+        }
+        match self.site.open_host_console() {
+            Ok(Some(terminal)) => self.start_login(terminal),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "can't open the control domain's console"),
+        }
+        match self.site.host_terminal() {
+            Some(terminal) => Tty::Named(terminal, Line::Host),
+            None => Tty::Absent,
+        }
+    }
+
+    fn start_login(&self, terminal: Terminal) {
+        let login = self.login.clone();
+        // It waits for a program, and this loop waits for nothing.
+        tokio::task::spawn_blocking(move || match login.start(terminal) {
+            Ok(()) => tracing::info!(%terminal, "a login is at the control domain's console"),
+            Err(error) => {
+                let why = causes(&error);
+                tracing::error!(%terminal, why, "no login is at the control domain's console");
+            }
+        });
     }
 
     fn meet(&mut self, domain: DomainId, sighting: &Sighting) -> (Life, Vec<Effect>) {
@@ -100,7 +162,8 @@ impl Agent {
             let changes = nodes.into_iter().map(|(path, value)| (path, Some(value))).collect();
             self.store.change_data(domain, changes);
         }
-        self.host.meet(domain, sighting.uuid, vm, wanted)
+        let screen = if first { SavedBy::Earlier } else { SavedBy::This };
+        self.host.meet(domain, sighting.uuid, vm, wanted, screen)
     }
 
     fn read_back(&mut self, domain: DomainId, found: BTreeMap<String, String>, generation: u64) {
@@ -130,7 +193,8 @@ impl Agent {
                     domain, name, pid, vnc_port = ?ports.vnc, text_port = ports.text,
                     "console is served"
                 );
-                *note = Note { pid: Some(pid), confined: note.confined, ..Note::default() };
+                (note.pid, note.why) = (Some(pid), None);
+                (note.failures, note.without_since) = (0, None);
                 self.host.started(life, ports)
             }
             converter::Report::NotStarted { failure, why } => {
@@ -159,6 +223,17 @@ impl Agent {
             }
             converter::Report::Ended { served, how, expected } => {
                 self.keepers.remove(&life);
+                let lost = self.adopted_host_terminal.take_if(|_| domain == 0);
+                if let Some(terminal) = lost {
+                    // Its terminal went with it; there is to be another.
+                    let login = self.login.clone();
+                    tokio::task::spawn_blocking(move || {
+                        if let Err(error) = login.stop(terminal) {
+                            tracing::warn!(%terminal, why = causes(&error), "a login stays");
+                        }
+                    });
+                    self.store.order(DomainId::DOM0, store::Order::Look);
+                }
                 note.pid = None;
                 note.confined = None;
                 if expected {

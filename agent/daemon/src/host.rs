@@ -14,7 +14,7 @@ use xenstore_wire::DomainId;
 use crate::console::{Console, Screen, Sight};
 use crate::domain::{self, Domain, Wanted};
 use crate::doubt::Doubt;
-use crate::effect::{Effect, Ports};
+use crate::effect::{Effect, Ports, SavedBy};
 use crate::sighting::{Sighting, Tty};
 
 /// One domain from its first sight to its end: numbers and uuids come again, a life doesn't.
@@ -38,10 +38,14 @@ pub(crate) struct Entry {
     pub(crate) vm: Uuid,
     /// Its name.
     pub(crate) name: String,
+    /// What its converter was last told that viewers call it.
+    title: String,
     /// Where it is in its life.
     pub(crate) state: Domain,
     /// The last ports that were published for it: those in the store are ours.
     pub(crate) ports: Option<Ports>,
+    /// The port of its text that stood in the store when that was last looked at.
+    pub(crate) seen_text_port: Option<u16>,
     wanted: Wanted,
     /// The terminals that a converter of it reads or is to read, the one that it is to read last,
     /// from its start to their hang-up or its end.
@@ -54,6 +58,8 @@ pub(crate) struct Entry {
     pub(crate) present: bool,
     /// Whether it is missing from a store that knew nobody: that tells nothing of it.
     unknown: bool,
+    /// Whose picture the saved screen holds, until a converter of its own has begun.
+    screen: SavedBy,
 }
 
 impl Entry {
@@ -134,15 +140,18 @@ impl Host {
             domain,
             domain_uuid,
             vm,
+            title: name.clone(),
             name,
             state: Domain::adopted(console),
             ports: Some(ports),
+            seen_text_port: None,
             wanted: Wanted::On,
             terminals: vec![console.terminal],
             awaited: None,
             reported: None,
             present: true,
             unknown: false,
+            screen: SavedBy::This,
         })
     }
 
@@ -158,6 +167,7 @@ impl Host {
         domain_uuid: Uuid,
         vm: Uuid,
         wanted: Wanted,
+        screen: SavedBy,
     ) -> (Life, Vec<Effect>) {
         let remnant = self.remnants.remove(&domain);
         let life = self.insert(Entry {
@@ -165,14 +175,17 @@ impl Host {
             domain_uuid,
             vm,
             name: String::new(),
+            title: String::new(),
             state: Domain::Behind,
             ports: remnant,
+            seen_text_port: None,
             wanted,
             terminals: Vec::new(),
             awaited: None,
             reported: None,
             present: true,
             unknown: false,
+            screen,
         });
         let mut effects: Vec<Effect> =
             remnant.map(|ports| Effect::Retract { domain, ports }).into_iter().collect();
@@ -185,10 +198,7 @@ impl Host {
         let Some(entry) = self.entries.get_mut(&life) else { return Vec::new() };
         entry.unknown = false;
         entry.name.clone_from(&sighting.name);
-        // The control domain's console has no converter.
-        if entry.domain == DomainId::DOM0 {
-            return Vec::new();
-        }
+        entry.seen_text_port = sighting.text_port;
         let sight = self.sight_of(life, sighting, written);
         if let Some(entry) = self.entries.get_mut(&life) {
             entry.awaited = match (sight, sighting.tty) {
@@ -197,6 +207,7 @@ impl Host {
             };
         }
         let mut effects = self.hear(life, domain::Event::Console(sight));
+        effects.extend(self.retitle(life));
         effects.extend(self.publish_again(life, sighting));
         effects
     }
@@ -240,8 +251,21 @@ impl Host {
         if let Some(entry) = self.entries.get_mut(&life) {
             entry.ports = Some(ports);
             entry.reported = None;
+            entry.screen = SavedBy::This;
         }
-        self.hear(life, domain::Event::Started)
+        let mut effects = self.hear(life, domain::Event::Started);
+        effects.extend(self.retitle(life));
+        effects
+    }
+
+    /// Tells a converter the name that its domain has got since.
+    fn retitle(&mut self, life: Life) -> Option<Effect> {
+        let entry = self.entries.get_mut(&life)?;
+        if !entry.state.is_served() || entry.title == entry.name {
+            return None;
+        }
+        entry.title.clone_from(&entry.name);
+        Some(Effect::Rename { life, title: entry.name.clone() })
     }
 
     /// Something happened to a life.
@@ -378,6 +402,7 @@ impl Host {
         Some(match effect {
             domain::Effect::Start(console) => {
                 entry.terminals = vec![console.terminal];
+                entry.title.clone_from(&entry.name);
                 Effect::StartConverter {
                     life,
                     domain,
@@ -385,6 +410,7 @@ impl Host {
                     vm: entry.vm,
                     title: entry.name.clone(),
                     console,
+                    screen: entry.screen,
                 }
             }
             domain::Effect::HandTty(console) => {

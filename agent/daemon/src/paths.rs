@@ -45,6 +45,11 @@ pub(crate) fn text_port(domain: DomainId) -> Path {
     below(domain, "console/tc-port")
 }
 
+/// The process of a domain's device model.
+pub(crate) fn device_model_pid(domain: DomainId) -> Path {
+    below(domain, "image/device-model-pid")
+}
+
 /// The path of a domain's VM.
 pub(crate) fn vm(domain: DomainId) -> Path {
     below(domain, "vm")
@@ -83,9 +88,18 @@ mod tests {
         assert_eq!(domains().as_str(), "/local/domain");
         assert_eq!(mark().as_str(), "/tool/xenwarden");
         assert_eq!(vm_name(Uuid::nil()).components().count(), 3);
-        for path in
-            [console, console_tty, serial, serial_tty, vnc_port, text_port, vm, name, vm_data]
-        {
+        for path in [
+            console,
+            console_tty,
+            serial,
+            serial_tty,
+            vnc_port,
+            text_port,
+            device_model_pid,
+            vm,
+            name,
+            vm_data,
+        ] {
             assert!(path(DomainId::MAX).as_str().starts_with("/local/domain/32751/"));
         }
     }

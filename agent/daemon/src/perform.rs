@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use tokio::task::spawn_local;
 use uuid::Uuid;
 
+use crate::clock::time_of_day;
 use crate::converter::{self, Command, Keeper, Survivor};
 use crate::database::Safety;
 use crate::domain::Wanted;
-use crate::effect::Effect;
+use crate::effect::{Effect, SavedBy};
 use crate::host::Life;
 use crate::record::Tie;
 use crate::run::{Agent, now_ms};
@@ -19,13 +20,16 @@ impl Agent {
     /// Has one thing done.
     pub(crate) fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::StartConverter { life, domain, domain_uuid, vm, title, console } => {
-                let assignment = converter::Assignment { domain, domain_uuid, vm, title, console };
+            Effect::StartConverter { life, domain, domain_uuid, vm, title, console, screen } => {
+                let mark = mark(screen, &time_of_day());
+                let assignment =
+                    converter::Assignment { domain, domain_uuid, vm, title, console, mark };
                 let (keeper, commands) = Keeper::new();
                 self.keepers.insert(life, keeper);
                 let (site, reports) = (Rc::clone(&self.site), self.converter_reports.clone());
                 spawn_local(converter::keep(site, life, assignment, commands, reports));
             }
+            Effect::Rename { life, title } => self.command(life, Command::Rename(title)),
             Effect::HandTty { life, console } => self.command(life, Command::HandTty(console)),
             Effect::StopConverter { life, farewell } => {
                 self.command(life, Command::Stop(farewell));
@@ -54,8 +58,11 @@ impl Agent {
                 self.keepers.remove(&life);
                 self.notes.remove(&life);
                 self.wakes.remove(&life);
-                let changes = self.records.book().ended(vm, now_ms());
-                self.records.note(changes, Safety::Kept);
+                // One that only waited for the VM's record leaves it with the domain that has it.
+                if self.host.owner(vm).is_none() {
+                    let changes = self.records.book().ended(vm, now_ms());
+                    self.records.note(changes, Safety::Kept);
+                }
                 let name = name.escape_debug().to_string();
                 tracing::info!(%domain, name, %vm, "domain has ended");
             }
@@ -82,6 +89,15 @@ impl Agent {
         if let Some(keeper) = self.keepers.get(&life) {
             keeper.command(command);
         }
+    }
+}
+
+/// The line between what a VM's last domain has left on the screen and the next one's output.
+/// Nothing in the store tells a boot from a restore before the guest runs, so it is right for both.
+fn mark(screen: SavedBy, time: &str) -> String {
+    match screen {
+        SavedBy::This => String::new(),
+        SavedBy::Earlier => format!("-- started again at {time} (boot or restore) --"),
     }
 }
 

@@ -10,13 +10,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 use uuid::Uuid;
+use vncterm_launch::Terminal;
+use xenstore_wire::DomainId;
+use xenwarden_model::Ask;
 
 use crate::book::{Bounds, Newcomer};
 use crate::config::Config;
 use crate::converter::{self, Found, Keeper, Site, SiteError, find_survivors};
 use crate::database::{DatabaseFault, Safety};
 use crate::event::{Event, Question};
+use crate::graphics::Claim;
 use crate::host::{Host, Life};
+use crate::host_console::Login;
+use crate::ready::Waiting;
 use crate::records::Records;
 use crate::serve::{self, ServeError};
 use crate::store::{self, Store};
@@ -64,6 +70,10 @@ pub(crate) struct Note {
     pub(crate) failures: u32,
     /// Since when it should have a converter and has none.
     pub(crate) without_since: Option<Instant>,
+    /// What the store says of a screen that another program serves.
+    pub(crate) graphics: Option<Claim>,
+    /// Why that was not believed when it was last seen.
+    pub(crate) graphics_doubt: Option<String>,
 }
 
 /// The agent.
@@ -85,6 +95,12 @@ pub(crate) struct Agent {
     pub(crate) store_lost: Option<(Instant, String)>,
     /// When every converter was last attested on request.
     pub(crate) attested_at: Option<Instant>,
+    /// Clients that wait until domains are ready: each client has one question at most.
+    pub(crate) waiting: Vec<Waiting>,
+    /// Who puts a login at the control domain's console.
+    pub(crate) login: Login,
+    /// Where that is, if a converter of an earlier agent has it.
+    pub(crate) adopted_host_terminal: Option<Terminal>,
 }
 
 /// Where events come from.
@@ -122,6 +138,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let store_handle = Store::open(socket, config.limits, store_reports);
     let mut ages = interval(AGE_EVERY);
     ages.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let login = config.host_console.login.clone().on_this_host();
     let mut agent = Agent {
         config,
         host: Host::default(),
@@ -137,6 +154,9 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         began: Instant::now(),
         store_lost: Some((Instant::now(), "it is only being connected to".to_owned())),
         attested_at: None,
+        waiting: Vec::new(),
+        login,
+        adopted_host_terminal: None,
     };
     survivors.into_iter().for_each(|found| agent.take_over(found));
     notify::ready();
@@ -158,9 +178,13 @@ impl Agent {
                     self.wakes.remove(&life);
                     self.host.hear(life, domain::Event::Due)
                 }
-                Event::Asked(Question { ask, asker }) => {
+                Event::Asked(Question { ask: Ask::Ready { domid }, asker, .. }) => {
+                    self.waiting.push(Waiting { domid, asker });
+                    Vec::new()
+                }
+                Event::Asked(Question { ask, asker, by }) => {
                     // A client that went away needs no answer; what it asked for is done.
-                    let _ = asker.send(self.draft(ask));
+                    let _ = asker.send(self.draft(ask, by));
                     Vec::new()
                 }
                 Event::Age => {
@@ -172,6 +196,7 @@ impl Agent {
             for effect in effects {
                 self.perform(effect);
             }
+            self.answer_waiting();
         }
         self.records.settle();
         tracing::info!(converters = self.keepers.len(), "xenwardend ends; its converters go on");
@@ -195,6 +220,9 @@ impl Agent {
                 };
                 let restored = self.records.book().restore(adopted.vm, newcomer, now_ms());
                 self.records.note(restored, Safety::Kept);
+                if adopted.domain == DomainId::DOM0 {
+                    self.adopted_host_terminal = Some(adopted.console.terminal);
+                }
                 let life = self.host.adopt(adopted, survivor.name.clone());
                 self.notes.insert(life, Note { pid: Some(survivor.pid()), ..Note::default() });
                 self.adopt(life, *survivor);

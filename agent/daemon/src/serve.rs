@@ -32,6 +32,8 @@ pub(crate) const CLIENTS_MAX: usize = 64;
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// How long a client may stay without asking.
 const IDLE_TIME: Duration = Duration::from_secs(300);
+/// How long the agent may take for a draft: only what waits for something else to happen takes long.
+const DRAFT_TIME: Duration = Duration::from_secs(60);
 /// How long a client may take to read a reply.
 const REPLY_TIME: Duration = Duration::from_secs(30);
 /// The pause after an accept that failed for want of descriptors.
@@ -133,14 +135,18 @@ async fn accept(listener: UnixListener, served: Served, questions: mpsc::Sender<
             spawn_local(async move {
                 if let Ok(_place) = places.try_acquire() {
                     // How a client goes is its own business.
-                    let _ = serve(stream, questions).await;
+                    let _ = serve(stream, uid, questions).await;
                 }
             });
         }
     }
 }
 
-async fn serve(mut stream: UnixStream, questions: mpsc::Sender<Question>) -> io::Result<()> {
+async fn serve(
+    mut stream: UnixStream,
+    by: Uid,
+    questions: mpsc::Sender<Question>,
+) -> io::Result<()> {
     let mut read = Vec::new();
     loop {
         let line = match read_line(&mut stream, &mut read).await? {
@@ -155,9 +161,16 @@ async fn serve(mut stream: UnixStream, questions: mpsc::Sender<Question>) -> io:
         match serde_json::from_slice(&line) {
             Ok(ask) => {
                 let (asker, draft) = oneshot::channel();
-                let asked = questions.send(Question { ask, asker }).await;
-                let Some(draft) = asked.ok().and(draft.await.ok()) else { return Ok(()) };
-                let (reply, descriptor) = draft.finish().await;
+                let asked = questions.send(Question { ask, by, asker }).await;
+                let drafted = match asked {
+                    Ok(()) => timeout(DRAFT_TIME, draft).await,
+                    Err(_) => return Ok(()),
+                };
+                let (reply, descriptor) = match drafted {
+                    Ok(Ok(draft)) => draft.finish().await,
+                    Ok(Err(_)) => return Ok(()),
+                    Err(_) => (Reply::Refused(late()), None),
+                };
                 send(&mut stream, &reply, descriptor).await?;
             }
             Err(error) => {
@@ -167,6 +180,11 @@ async fn serve(mut stream: UnixStream, questions: mpsc::Sender<Question>) -> io:
             }
         }
     }
+}
+
+fn late() -> Refusal {
+    let message = format!("it was not so within {} s", DRAFT_TIME.as_secs());
+    Refusal { code: RefusalCode::Failed, message }
 }
 
 /// What was read of a client.
@@ -263,7 +281,7 @@ mod tests {
         LocalSet::new().block_on(&runtime, async {
             let (questions, mut asked) = mpsc::channel::<Question>(1);
             spawn_local(async move {
-                while let Some(Question { ask, asker }) = asked.recv().await {
+                while let Some(Question { ask, asker, .. }) = asked.recv().await {
                     let reply = match ask {
                         Ask::Status => Reply::Done,
                         other => panic!("{other:?}"),
@@ -272,7 +290,8 @@ mod tests {
                 }
             });
             ours.set_nonblocking(true).unwrap();
-            let _ = serve(UnixStream::from_std(ours).unwrap(), questions).await;
+            let us = Uid::current();
+            let _ = serve(UnixStream::from_std(ours).unwrap(), us, questions).await;
         });
         client.join().unwrap().unwrap_or_default()
     }

@@ -3,7 +3,7 @@
 //! No reading happens here, and no doubt about two domains: that is the host's.
 
 use uuid::Uuid;
-use vncterm_launch::{Disbelief, Terminal, believe};
+use vncterm_launch::{Disbelief, Terminal, believe, control_domain_alone_writes};
 use xenstore_wire::Permissions;
 
 use crate::console::Line;
@@ -16,6 +16,8 @@ const VM_FOLDER: &str = "/vm/";
 const VM_BYTES: usize = VM_FOLDER.len() + 36;
 /// Digits of a port.
 const PORT_DIGITS_MAX: usize = 5;
+/// Digits of a process id: Linux has fewer than 2^22.
+const PID_DIGITS_MAX: usize = 7;
 
 /// The values of one domain as they were read; absent where the node is.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +36,8 @@ pub(crate) struct Values {
     pub(crate) vnc_port: Option<Vec<u8>>,
     /// `console/tc-port`
     pub(crate) text_port: Option<Vec<u8>>,
+    /// `image/device-model-pid`, and the permissions of its node.
+    pub(crate) device_model_pid: Option<Node>,
 }
 
 /// A node's value and permissions.
@@ -58,6 +62,8 @@ pub(crate) struct Sighting {
     pub(crate) vnc_port: Option<u16>,
     /// The port that stands for its text.
     pub(crate) text_port: Option<u16>,
+    /// The process of its device model; absent where the control domain alone could not say so.
+    pub(crate) device_model_pid: Option<i32>,
 }
 
 /// What stands where a console's tty should.
@@ -83,6 +89,7 @@ impl Values {
             tty: self.tty(),
             vnc_port: self.vnc_port.as_deref().and_then(parse_port),
             text_port: self.text_port.as_deref().and_then(parse_port),
+            device_model_pid: self.device_model_pid.as_ref().and_then(parse_pid),
         })
     }
 
@@ -124,6 +131,18 @@ fn bounded_name(value: &[u8]) -> String {
         name.push(character);
     }
     name
+}
+
+/// The process that a node names which no guest can write.
+fn parse_pid(node: &Node) -> Option<i32> {
+    control_domain_alone_writes(&node.permissions).ok()?;
+    let digits = &node.value;
+    if digits.is_empty() || digits.len() > PID_DIGITS_MAX || !digits.iter().all(u8::is_ascii_digit)
+    {
+        return None;
+    }
+    let pid = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    if pid == 0 { None } else { Some(pid) }
 }
 
 fn parse_port(value: &[u8]) -> Option<u16> {
@@ -239,6 +258,16 @@ mod tests {
             let found = tty(Some(toolstacks(value)), None);
             assert_eq!(found, Tty::Unbelieved(Disbelief::NotATerminalName));
         }
+    }
+
+    #[test]
+    fn a_device_model_is_named_by_the_control_domain_alone() {
+        assert_eq!(parse_pid(&toolstacks("4711")), Some(4711));
+        for value in ["", "0", "-1", "+1", "4711\n", "99999999", "self"] {
+            assert_eq!(parse_pid(&toolstacks(value)), None, "{value:?}");
+        }
+        assert_eq!(parse_pid(&node("4711", 7, Access::None, &[])), None);
+        assert_eq!(parse_pid(&node("4711", 0, Access::None, &[(7, Access::Both)])), None);
     }
 
     #[test]

@@ -36,6 +36,7 @@ impl Agent {
             xenstore_socket: self.config.xenstore.socket.display().to_string(),
             xenstore_connected: self.store_lost.is_none(),
             consoles_running: count(|state| state.is_served()),
+            consoles_graphical: few(self.graphical()),
             consoles_off: count(|state| matches!(state, Domain::Off)),
             confined: few(confined),
             viewers: 0,
@@ -43,6 +44,13 @@ impl Agent {
             problems,
         };
         Draft::Status(Box::new(status), self.keepers.values().cloned().collect())
+    }
+
+    /// Screens that a domain's own device model serves.
+    fn graphical(&self) -> usize {
+        let notes = self.host.entries().filter(|(_, entry)| entry.present);
+        let notes = notes.filter_map(|(life, _)| self.notes.get(&life));
+        notes.filter(|note| note.graphics.is_some() && note.graphics_doubt.is_none()).count()
     }
 
     fn problems(&self) -> Vec<Problem> {

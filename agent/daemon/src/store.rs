@@ -51,6 +51,13 @@ pub(crate) enum Report {
         /// How often its tty's node was seen to be written.
         written: u32,
     },
+    /// A data order was carried out.
+    Written {
+        /// The domain.
+        domain: DomainId,
+        /// The order, and with it all before.
+        generation: u64,
+    },
     /// A guest's `vm-data` was read back.
     ReadBack {
         /// The domain.
@@ -132,6 +139,8 @@ pub(crate) struct Store {
     orders: mpsc::UnboundedSender<(DomainId, Order)>,
     /// The last data order of each domain.
     generations: BTreeMap<DomainId, u64>,
+    /// The last one that was carried out.
+    written: BTreeMap<DomainId, u64>,
 }
 
 impl Store {
@@ -144,7 +153,7 @@ impl Store {
         let (orders, incoming) = mpsc::unbounded_channel();
         let connector = Connector { socket, rates, reports, incoming, desks: BTreeMap::new() };
         tokio::task::spawn_local(connector.keep());
-        Self { orders, generations: BTreeMap::new() }
+        Self { orders, generations: BTreeMap::new(), written: BTreeMap::new() }
     }
 
     /// Gives an order. It is carried out when the store is there and the domain's tokens are.
@@ -166,8 +175,19 @@ impl Store {
         self.generations.get(&domain).copied().unwrap_or_default() == generation
     }
 
+    /// Notes that an order was carried out.
+    pub(crate) fn note_written(&mut self, domain: DomainId, generation: u64) {
+        self.written.insert(domain, generation);
+    }
+
+    /// Whether everything that was ordered for a domain stands in the store.
+    pub(crate) fn is_written(&self, domain: DomainId) -> bool {
+        self.is_current(domain, self.written.get(&domain).copied().unwrap_or_default())
+    }
+
     /// Forgets a domain that has ended.
     pub(crate) fn forget(&mut self, domain: DomainId) {
+        self.written.remove(&domain);
         self.generations.remove(&domain);
     }
 }

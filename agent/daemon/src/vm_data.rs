@@ -29,7 +29,7 @@ pub(crate) fn node(domain: DomainId, key: &str, value: &str) -> Option<Path> {
     // As the guest names it: a path that is only short enough for others is of no use to it.
     let path = match Name::parse(key.as_bytes()) {
         Ok(Name::Relative(path)) => path.under(&domain.home()),
-        Ok(Name::Absolute(_) | Name::Special(_)) | Err(_) => return None,
+        Ok(Name::Absolute(_) | Name::Special(_) | Name::DomainSpecial(_)) | Err(_) => return None,
     };
     // A write is path, NUL, value.
     let fits = path.as_str().len() + 1 + value.len() <= PAYLOAD_MAX;

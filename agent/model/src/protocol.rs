@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::audit::ConverterAudit;
 use crate::console::ConsoleProtocol;
 use crate::status::Status;
-use crate::vm::Vm;
+use crate::vm::{ConsoleState, Vm};
 
 /// The longest request line, in bytes: a key and a value of the largest xenstore size, escaped.
 pub const REQUEST_MAX: usize = 64 * 1024;
@@ -59,6 +59,12 @@ pub enum Ask {
         /// The key.
         key: String,
     },
+    /// Wait until a domain's data is written and its console is as it should be. Refused when that
+    /// takes longer than a minute.
+    Ready {
+        /// The domain, which may come into sight later.
+        domid: u16,
+    },
     /// Rename a VM's record while it is halted.
     SetName {
         /// The VM.
@@ -98,6 +104,8 @@ pub enum Reply {
     Audit(Vec<ConverterAudit>),
     /// To [`Ask::Register`]: the record's uuid.
     Registered(Uuid),
+    /// To [`Ask::Ready`]: what the console does.
+    Ready(ConsoleState),
     /// It is done.
     Done,
     /// To [`Ask::Console`], with a descriptor.

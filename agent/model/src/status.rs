@@ -18,6 +18,8 @@ pub struct Status {
     pub xenstore_connected: bool,
     /// Consoles that a confined converter serves.
     pub consoles_running: u32,
+    /// Graphical consoles that a guest's own device model serves.
+    pub consoles_graphical: u32,
     /// Consoles switched off by `disable_pv_vnc`.
     pub consoles_off: u32,
     /// Converters whose last attestation held.

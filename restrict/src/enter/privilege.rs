@@ -6,15 +6,15 @@
 
 use std::io;
 
-use caps::CapSet;
 use caps::errors::CapsError;
+use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::unistd::{self, setgroups, setresgid, setresuid};
 
 use crate::identity::{Gid, Uid};
 
 /// Where the kernel says the number of its last capability.
-pub(super) const LAST_CAPABILITY: &str = "/proc/sys/kernel/cap_last_cap";
+pub(crate) const LAST_CAPABILITY: &str = "/proc/sys/kernel/cap_last_cap";
 
 /// What execution and uid changes may do for root: nothing, and locked so.
 ///
@@ -75,17 +75,26 @@ pub enum PrivilegeError {
 /// The number of the last capability that this kernel knows.
 ///
 /// Read from the kernel, as it may know more of them than any table here.
-pub(super) fn last_capability() -> io::Result<libc::c_ulong> {
+pub(crate) fn last_capability() -> io::Result<libc::c_ulong> {
     let text = std::fs::read_to_string(LAST_CAPABILITY)?;
     text.trim().parse().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-pub(super) fn clear_ambient() -> Result<(), PrivilegeError> {
+pub(crate) fn clear_ambient() -> Result<(), PrivilegeError> {
     caps::clear(None, CapSet::Ambient).map_err(PrivilegeError::Ambient)
 }
 
-pub(super) fn drop_bounding(last: libc::c_ulong) -> Result<(), PrivilegeError> {
-    for capability in 0..=last {
+pub(crate) fn drop_bounding(last: libc::c_ulong) -> Result<(), PrivilegeError> {
+    drop_bounding_but(last, &[])
+}
+
+/// Drops every capability from the bounding set but these.
+pub(crate) fn drop_bounding_but(
+    last: libc::c_ulong,
+    kept: &[Capability],
+) -> Result<(), PrivilegeError> {
+    let kept = |number| kept.iter().any(|kept| libc::c_ulong::from(kept.index()) == number);
+    for capability in (0..=last).filter(|number| !kept(*number)) {
         // SAFETY: this operation of `prctl` takes numbers only.
         let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
         Errno::result(dropped).map_err(|source| PrivilegeError::Bounding { capability, source })?;
@@ -93,41 +102,45 @@ pub(super) fn drop_bounding(last: libc::c_ulong) -> Result<(), PrivilegeError> {
     Ok(())
 }
 
-pub(super) fn lock_securebits() -> Result<(), PrivilegeError> {
+pub(crate) fn lock_securebits() -> Result<(), PrivilegeError> {
     // SAFETY: this operation of `prctl` takes numbers only.
     let locked = unsafe { libc::prctl(libc::PR_SET_SECUREBITS, SECUREBITS, 0, 0, 0) };
     Errno::result(locked).map(drop).map_err(PrivilegeError::Securebits)
 }
 
-pub(super) fn leave_groups() -> Result<(), PrivilegeError> {
+pub(crate) fn leave_groups() -> Result<(), PrivilegeError> {
     setgroups(&[]).map_err(PrivilegeError::Groups)
 }
 
-pub(super) fn become_group(gid: Gid) -> Result<(), PrivilegeError> {
+pub(crate) fn become_group(gid: Gid) -> Result<(), PrivilegeError> {
     let id = unistd::Gid::from_raw(gid.number());
     setresgid(id, id, id).map_err(|source| PrivilegeError::Gid { gid, source })
 }
 
-pub(super) fn become_user(uid: Uid) -> Result<(), PrivilegeError> {
+pub(crate) fn become_user(uid: Uid) -> Result<(), PrivilegeError> {
     let id = unistd::Uid::from_raw(uid.number());
     setresuid(id, id, id).map_err(|source| PrivilegeError::Uid { uid, source })
 }
 
-pub(super) fn clear_sets() -> Result<(), PrivilegeError> {
+pub(crate) fn clear_sets() -> Result<(), PrivilegeError> {
     for set in [CapSet::Effective, CapSet::Inheritable, CapSet::Permitted] {
-        caps::clear(None, set).map_err(|source| PrivilegeError::Set { set, source })?;
+        clear_set(set)?;
     }
     Ok(())
 }
 
+pub(crate) fn clear_set(set: CapSet) -> Result<(), PrivilegeError> {
+    caps::clear(None, set).map_err(|source| PrivilegeError::Set { set, source })
+}
+
 /// Whether the bounding set still has this capability, or would not tell.
-pub(super) fn bounding_has(capability: libc::c_ulong) -> bool {
+pub(crate) fn bounding_has(capability: libc::c_ulong) -> bool {
     // SAFETY: this operation of `prctl` takes numbers only.
     unsafe { libc::prctl(libc::PR_CAPBSET_READ, capability, 0, 0, 0) != 0 }
 }
 
 /// Whether the securebits are as [`lock_securebits`] has left them.
-pub(super) fn securebits_locked() -> bool {
+pub(crate) fn securebits_locked() -> bool {
     // SAFETY: this operation of `prctl` takes numbers only.
     unsafe { libc::prctl(libc::PR_GET_SECUREBITS, 0, 0, 0, 0) == SECUREBITS }
 }

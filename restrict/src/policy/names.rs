@@ -11,38 +11,98 @@ macro_rules! system_calls {
 
 system_calls! {
     accept4 SYS_accept4
+    acct SYS_acct
+    add_key SYS_add_key
+    adjtimex SYS_adjtimex
+    bpf SYS_bpf
     brk SYS_brk
+    clock_adjtime SYS_clock_adjtime
     clock_gettime SYS_clock_gettime
+    clock_settime SYS_clock_settime
+    clone SYS_clone
+    clone3 SYS_clone3
     close SYS_close
+    delete_module SYS_delete_module
+    epoll_create1 SYS_epoll_create1
+    epoll_ctl SYS_epoll_ctl
+    epoll_wait SYS_epoll_wait
+    execveat SYS_execveat
     exit SYS_exit
     exit_group SYS_exit_group
     fcntl SYS_fcntl
+    finit_module SYS_finit_module
+    fork SYS_fork
+    fsconfig SYS_fsconfig
+    fsmount SYS_fsmount
+    fsopen SYS_fsopen
+    fspick SYS_fspick
     fstat SYS_fstat
     fsync SYS_fsync
     ftruncate SYS_ftruncate
     getrandom SYS_getrandom
     getsockopt SYS_getsockopt
+    init_module SYS_init_module
+    io_uring_enter SYS_io_uring_enter
+    io_uring_register SYS_io_uring_register
+    io_uring_setup SYS_io_uring_setup
     ioctl SYS_ioctl
+    ioperm SYS_ioperm
+    iopl SYS_iopl
+    kcmp SYS_kcmp
+    kexec_file_load SYS_kexec_file_load
+    kexec_load SYS_kexec_load
+    keyctl SYS_keyctl
     lseek SYS_lseek
     madvise SYS_madvise
     mmap SYS_mmap
+    modify_ldt SYS_modify_ldt
+    mount SYS_mount
+    mount_setattr SYS_mount_setattr
+    move_mount SYS_move_mount
     mprotect SYS_mprotect
     mremap SYS_mremap
     munmap SYS_munmap
     newfstatat SYS_newfstatat
+    open_by_handle_at SYS_open_by_handle_at
+    open_tree SYS_open_tree
+    perf_event_open SYS_perf_event_open
+    personality SYS_personality
+    pidfd_getfd SYS_pidfd_getfd
+    pivot_root SYS_pivot_root
     poll SYS_poll
     ppoll SYS_ppoll
+    process_vm_readv SYS_process_vm_readv
+    process_vm_writev SYS_process_vm_writev
+    ptrace SYS_ptrace
+    quotactl SYS_quotactl
     read SYS_read
+    reboot SYS_reboot
     recvfrom SYS_recvfrom
     recvmsg SYS_recvmsg
+    request_key SYS_request_key
     restart_syscall SYS_restart_syscall
     rt_sigprocmask SYS_rt_sigprocmask
     rt_sigreturn SYS_rt_sigreturn
     sendto SYS_sendto
+    setdomainname SYS_setdomainname
+    sethostname SYS_sethostname
+    setns SYS_setns
     setsockopt SYS_setsockopt
+    settimeofday SYS_settimeofday
     shutdown SYS_shutdown
     sigaltstack SYS_sigaltstack
+    socket SYS_socket
     statx SYS_statx
+    swapoff SYS_swapoff
+    swapon SYS_swapon
+    syslog SYS_syslog
+    timerfd_create SYS_timerfd_create
+    timerfd_settime SYS_timerfd_settime
+    umount2 SYS_umount2
+    unshare SYS_unshare
+    userfaultfd SYS_userfaultfd
+    vfork SYS_vfork
+    vhangup SYS_vhangup
     write SYS_write
     writev SYS_writev
 }
@@ -62,7 +122,11 @@ macro_rules! constants {
 }
 
 constants! {
+    AF_INET
+    AF_INET6
+    AF_UNIX
     AT_EMPTY_PATH
+    CLONE_THREAD
     FIONBIO
     F_DUPFD_CLOEXEC
     F_GETFD
@@ -79,6 +143,17 @@ constants! {
     TIOCSWINSZ
 }
 
+/// What Xen's devices take, from include/uapi/xen of Linux: the C library knows none of it.
+const XEN_REQUESTS: &[(&str, u32)] = &[
+    ("IOCTL_EVTCHN_BIND_INTERDOMAIN", 0x0008_4501),
+    ("IOCTL_EVTCHN_BIND_VIRQ", 0x0004_4500),
+    ("IOCTL_EVTCHN_NOTIFY", 0x0004_4504),
+    ("IOCTL_EVTCHN_RESET", 0x0000_4505),
+    ("IOCTL_EVTCHN_UNBIND", 0x0004_4503),
+    ("IOCTL_GNTDEV_MAP_GRANT_REF", 0x0018_4700),
+    ("IOCTL_GNTDEV_UNMAP_GRANT_REF", 0x0010_4701),
+];
+
 /// The system call of this name, and its number.
 pub(super) fn system_call(name: &str) -> Option<(&'static str, i64)> {
     SYSTEM_CALLS.iter().find(|(known, _)| *known == name).copied()
@@ -86,9 +161,13 @@ pub(super) fn system_call(name: &str) -> Option<(&'static str, i64)> {
 
 /// The value of a number or of a known constant.
 pub(super) fn value(text: &str) -> Option<u32> {
-    text.parse()
-        .ok()
-        .or_else(|| CONSTANTS.iter().find(|(known, _)| *known == text).map(|(_, value)| *value))
+    text.parse().ok().or_else(|| {
+        CONSTANTS
+            .iter()
+            .chain(XEN_REQUESTS)
+            .find(|(known, _)| *known == text)
+            .map(|(_, value)| *value)
+    })
 }
 
 #[cfg(test)]
@@ -99,7 +178,11 @@ mod tests {
     #[test]
     fn constants_have_the_kernels_values() {
         for (name, expected) in [
+            ("AF_INET", 2),
+            ("AF_INET6", 10),
+            ("AF_UNIX", 1),
             ("AT_EMPTY_PATH", 0x1000),
+            ("CLONE_THREAD", 0x1_0000),
             ("FIONBIO", 0x5421),
             ("F_DUPFD_CLOEXEC", 1030),
             ("F_GETFD", 1),
@@ -117,6 +200,6 @@ mod tests {
         ] {
             assert_eq!(value(name), Some(expected), "{name}");
         }
-        assert_eq!(CONSTANTS.len(), 15, "a constant is missing from this test");
+        assert_eq!(CONSTANTS.len(), 19, "a constant is missing from this test");
     }
 }

@@ -31,12 +31,16 @@ pub(crate) fn uid() -> Uid {
     UidRange::new(BASE).unwrap().uid(domid).unwrap()
 }
 
-/// Where `cargo test` puts the captive: beside the folder of the test programs.
-pub(crate) fn captive_path() -> PathBuf {
+/// Where `cargo test` puts an example: beside the folder of the test programs.
+pub(crate) fn example_path(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
-    let path = tests.parent().unwrap().parent().unwrap().join("examples/captive");
+    let path = tests.parent().unwrap().parent().unwrap().join("examples").join(name);
     assert!(path.exists(), "{} is not there: cargo test builds it", path.display());
     path
+}
+
+pub(crate) fn captive_path() -> PathBuf {
+    example_path("captive")
 }
 
 /// A captive's descriptors, on the test's side and on its own.

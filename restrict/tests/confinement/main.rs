@@ -10,6 +10,9 @@ mod attested;
 #[path = "../../examples/captive/cell.rs"]
 mod cell;
 mod guard;
+#[path = "../../examples/xen-probe/hold.rs"]
+mod hold;
+mod holder;
 mod leftovers;
 mod old_kernel;
 mod spawned;

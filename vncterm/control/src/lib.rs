@@ -19,8 +19,8 @@ mod start;
 pub use answer::{Answer, Phase, Refusal, Report, State};
 pub use order::{Farewell, Order, Viewer};
 pub use packet::{Malformed, PACKET_MAX};
-pub use start::{Descriptor, Start, StartError};
+pub use start::{Descriptor, Start, StartError, shown_title};
 
 /// The version of these packets; an agent leaves a converter of another version alone until its
 /// guest ends.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;

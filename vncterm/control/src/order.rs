@@ -8,8 +8,10 @@ use crate::packet::{Malformed, Reader, put_text};
 /// One order. Every order but [`Order::Stop`] is answered with a packet of the same serial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
-    /// The agent has attested the converter: it may read guest bytes and serve viewers.
-    Go,
+    /// The agent has attested the converter: it may read guest bytes and serve viewers. The text is
+    /// the line that parts what an earlier domain of this VM has left on the screen from what comes
+    /// now; empty where there was none, or it is this one.
+    Go(String),
     /// End, after the screen is saved and the viewers have heard why.
     Stop(Farewell),
     /// The guest has a new console. Carries two descriptors: the tty, and the held lock on it.
@@ -23,6 +25,8 @@ pub enum Order {
     Thumbnail,
     /// How the converter is.
     State,
+    /// What viewers call the console from now on.
+    Title(String),
 }
 
 /// Why a converter is told to stop.
@@ -76,7 +80,12 @@ impl Order {
         match self {
             Self::Tty(_) => 2,
             Self::Viewer(_) => 1,
-            Self::Go | Self::Stop(_) | Self::Save | Self::Thumbnail | Self::State => 0,
+            Self::Go(_)
+            | Self::Stop(_)
+            | Self::Save
+            | Self::Thumbnail
+            | Self::State
+            | Self::Title(_) => 0,
         }
     }
 
@@ -87,9 +96,9 @@ impl Order {
         packet.extend_from_slice(&serial.to_le_bytes());
         match self {
             Self::Stop(farewell) => packet.push(number(&FAREWELLS, *farewell)),
-            Self::Tty(mark) => put_text(&mut packet, mark),
+            Self::Go(text) | Self::Tty(text) | Self::Title(text) => put_text(&mut packet, text),
             Self::Viewer(viewer) => packet.push(number(&VIEWERS, *viewer)),
-            Self::Go | Self::Save | Self::Thumbnail | Self::State => {}
+            Self::Save | Self::Thumbnail | Self::State => {}
         }
         packet
     }
@@ -100,13 +109,14 @@ impl Order {
         let kind = reader.u8()?;
         let serial = reader.u32()?;
         let order = match kind {
-            1 => Self::Go,
+            1 => Self::Go(reader.text()?),
             2 => Self::Stop(variant(&FAREWELLS, reader.u8()?)?),
             3 => Self::Tty(reader.text()?),
             4 => Self::Viewer(variant(&VIEWERS, reader.u8()?)?),
             5 => Self::Save,
             6 => Self::Thumbnail,
             7 => Self::State,
+            8 => Self::Title(reader.text()?),
             other => return Err(Malformed::UnknownNumber(other)),
         };
         reader.end()?;
@@ -115,13 +125,14 @@ impl Order {
 
     fn kind(&self) -> u8 {
         match self {
-            Self::Go => 1,
+            Self::Go(_) => 1,
             Self::Stop(_) => 2,
             Self::Tty(_) => 3,
             Self::Viewer(_) => 4,
             Self::Save => 5,
             Self::Thumbnail => 6,
             Self::State => 7,
+            Self::Title(_) => 8,
         }
     }
 }
@@ -147,7 +158,8 @@ mod tests {
 
     fn every_order() -> Vec<Order> {
         vec![
-            Order::Go,
+            Order::Go(String::new()),
+            Order::Go("-- started again at 12:01:03 --".into()),
             Order::Stop(Farewell::GuestEnded),
             Order::Stop(Farewell::ConsoleOff),
             Order::Stop(Farewell::Replaced),
@@ -158,6 +170,7 @@ mod tests {
             Order::Save,
             Order::Thumbnail,
             Order::State,
+            Order::Title("web01".into()),
         ]
     }
 
@@ -183,7 +196,7 @@ mod tests {
     #[test]
     fn refuses_every_prefix_and_every_trailing_byte() {
         for order in every_order() {
-            if matches!(order, Order::Tty(_)) {
+            if matches!(order, Order::Go(_) | Order::Tty(_) | Order::Title(_)) {
                 continue; // its text is the rest of the packet, whatever that is
             }
             let packet = order.encode(7);

@@ -20,7 +20,8 @@ pub enum Descriptor {
     Control,
     /// The screen file, opened read and write.
     Screen,
-    /// The held lock that keeps `xenconsole` off this console; absent for a serial port.
+    /// What is only held: the lock that keeps `xenconsole` off this console, or a pty's other end;
+    /// absent for a serial port.
     Lock,
     /// The empty network namespace that converters share.
     Network,
@@ -80,6 +81,8 @@ pub struct Start {
     pub text: bool,
     /// Whether [`Descriptor::Lock`] is there.
     pub lock: bool,
+    /// Whether that is the other end of the console, a pty of the agent's own.
+    pub pty: bool,
 }
 
 /// An argument of a converter that is missing or wrong.
@@ -95,8 +98,7 @@ impl Start {
         for byte in self.uuid {
             uuid.push_str(&format!("{byte:02x}"));
         }
-        let title: String =
-            self.title.chars().filter(|c| !c.is_control()).take(TITLE_MAX).collect();
+        let title = shown_title(&self.title);
         let mut arguments = Vec::from(["--converter".to_string()]);
         for (name, value) in [
             ("uuid", uuid),
@@ -109,6 +111,7 @@ impl Start {
             ("rfb", self.rfb.to_string()),
             ("text", self.text.to_string()),
             ("lock", self.lock.to_string()),
+            ("pty", self.pty.to_string()),
         ] {
             arguments.push(format!("{name}={value}"));
         }
@@ -143,8 +146,15 @@ impl Start {
             rfb: parsed("rfb", value("rfb"))?,
             text: parsed("text", value("text"))?,
             lock: parsed("lock", value("lock"))?,
+            pty: parsed("pty", value("pty"))?,
         })
     }
+}
+
+/// A VM's name as a console's title: bounded, and without control characters.
+#[must_use]
+pub fn shown_title(name: &str) -> String {
+    name.chars().filter(|character| !character.is_control()).take(TITLE_MAX).collect()
 }
 
 fn parse_uuid(text: &str) -> Result<[u8; 16], StartError> {
@@ -168,6 +178,7 @@ mod tests {
             rfb: true,
             text: true,
             lock: false,
+            pty: false,
         }
     }
 

@@ -19,7 +19,7 @@ pub struct Handed {
     pub control: OwnedFd,
     /// The screen file.
     pub screen: OwnedFd,
-    /// The held lock on the console.
+    /// The held lock on the console, or its other end.
     pub lock: Option<OwnedFd>,
     /// The empty network namespace.
     pub network: OwnedFd,
@@ -34,6 +34,7 @@ pub fn plan(start: &Start, uid: restrict::Uid) -> Result<Plan, PlanError> {
             Descriptor::TextListener if start.text => (Kind::Socket, "text listener"),
             Descriptor::Control => (Kind::Socket, "control listener"),
             Descriptor::Screen => (Kind::File, "screen file"),
+            Descriptor::Lock if start.lock && start.pty => (Kind::Terminal, "console's other end"),
             Descriptor::Lock if start.lock => (Kind::File, "console lock"),
             // Not handed over, or, for the last two, closed before it is confined.
             Descriptor::RfbListener

@@ -9,4 +9,4 @@ mod terminal;
 
 pub use descriptors::{Handed, plan, start};
 pub use listener::{ListenError, Listener, listen};
-pub use terminal::{Disbelief, Terminal, believe};
+pub use terminal::{Disbelief, Terminal, believe, control_domain_alone_writes};

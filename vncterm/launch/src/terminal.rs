@@ -49,6 +49,12 @@ pub enum Disbelief {
 
 /// The terminal that a node's value names, if nobody but the control domain could have written it.
 pub fn believe(value: &[u8], permissions: &Permissions) -> Result<Terminal, Disbelief> {
+    control_domain_alone_writes(permissions)?;
+    Terminal::parse(value)
+}
+
+/// Whether a node's value can only be the control domain's.
+pub fn control_domain_alone_writes(permissions: &Permissions) -> Result<(), Disbelief> {
     let Permissions { owner, default, exceptions } = permissions;
     if *owner != DomainId::DOM0 {
         return Err(Disbelief::Writable(owner.number()));
@@ -61,7 +67,7 @@ pub fn believe(value: &[u8], permissions: &Permissions) -> Result<Terminal, Disb
     if default.writes() {
         return Err(Disbelief::WritableByAll);
     }
-    Terminal::parse(value)
+    Ok(())
 }
 
 impl Terminal {

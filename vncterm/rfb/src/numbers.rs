@@ -104,6 +104,7 @@ numbered! {
         Cursor = -239,
         /// Offered by viewers that may send QEMU's extended key events.
         ExtendedKeyEvent = -258,
+        DesktopName = -307,
         ExtendedDesktopSize = -308,
         Fence = -312,
         ContinuousUpdates = -313,
@@ -170,7 +171,7 @@ mod tests {
         assert_eq!(known!(ResizeStatus, 0..=u16::MAX), [0, 1, 3]);
         assert_eq!(
             known!(Encoding, -1000..=1000),
-            [-313, -312, -308, -258, -239, -224, -223, 0, 1, 2, 4, 5, 7, 16]
+            [-313, -312, -308, -307, -258, -239, -224, -223, 0, 1, 2, 4, 5, 7, 16]
         );
         assert_eq!(known!(BitsPerPixel, 0..=u8::MAX), [8, 16, 32]);
     }
@@ -200,6 +201,7 @@ mod tests {
         assert_eq!(Encoding::DesktopSize.number(), -223);
         assert_eq!(Encoding::Cursor.number(), -239);
         assert_eq!(Encoding::ExtendedKeyEvent.number(), -258);
+        assert_eq!(Encoding::DesktopName.number(), -307);
         assert_eq!(Encoding::ExtendedDesktopSize.number(), -308);
         assert_eq!(Encoding::Fence.number(), -312);
         assert_eq!(Encoding::ContinuousUpdates.number(), -313);

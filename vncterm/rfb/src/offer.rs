@@ -49,6 +49,8 @@ pub(crate) struct Offer {
     pub(crate) last_rect: bool,
     /// The viewer follows a change of the picture's size.
     pub(crate) desktop_size: bool,
+    /// The viewer follows a change of the console's name.
+    pub(crate) desktop_name: bool,
     /// The viewer follows it, and may ask for one.
     pub(crate) extended_desktop_size: bool,
     /// The viewer shows a pointer of the shape that it is sent.
@@ -76,6 +78,7 @@ impl Offer {
             Some(Encoding::Zrle) => self.prefer(PictureEncoding::Zrle),
             Some(Encoding::LastRect) => self.last_rect = true,
             Some(Encoding::DesktopSize) => self.desktop_size = true,
+            Some(Encoding::DesktopName) => self.desktop_name = true,
             Some(Encoding::ExtendedDesktopSize) => self.extended_desktop_size = true,
             Some(Encoding::Cursor) => self.cursor = true,
             Some(Encoding::Fence) => self.fence = true,

@@ -129,6 +129,8 @@ pub struct Session {
     unfenced: usize,
     unanswered: u8,
     underway: Option<Update>,
+    /// The console's new name, to be told with the next update that the viewer asks for.
+    renamed: Option<String>,
     encoders: Encoders,
     /// What was last selected, for a viewer that asks for it.
     selection: String,
@@ -189,14 +191,18 @@ impl Owed {
     }
 }
 
+/// A name as it is told.
+fn bounded(name: &str) -> String {
+    name.get(..name.floor_char_boundary(NAME_MAX)).unwrap_or_default().to_owned()
+}
+
 impl Session {
     /// Greets a viewer. The name is for people; `size` is the picture's now.
     pub fn new(name: &str, size: Size, limits: Limits) -> Self {
         let mut output = Output::default();
         let handshake = Handshake::new(&mut output);
-        let name = name.get(..name.floor_char_boundary(NAME_MAX)).unwrap_or_default().to_owned();
         Self {
-            stage: Stage::Handshake { handshake, name },
+            stage: Stage::Handshake { handshake, name: bounded(name) },
             limits,
             output,
             shown: Shown::new(size),
@@ -208,6 +214,7 @@ impl Session {
             unfenced: 0,
             unanswered: 0,
             underway: None,
+            renamed: None,
             encoders: Encoders::default(),
             selection: String::new(),
             owed: Owed::default(),
@@ -277,6 +284,16 @@ impl Session {
             }
         }
         !self.output.is_empty()
+    }
+
+    /// The console is called otherwise: told to a viewer that follows names, with the next update
+    /// that it asks for; the last name counts.
+    pub fn rename(&mut self, name: &str) {
+        match &mut self.stage {
+            Stage::Handshake { name: told, .. } => *told = bounded(name),
+            Stage::Ready(_) => self.renamed = Some(bounded(name)),
+            Stage::Ended(_) => {}
+        }
     }
 
     /// Rings the viewer's bell at the next [`Session::update`]; however often, once.
@@ -514,6 +531,13 @@ impl Session {
             update::notice(notice, self.format, &mut self.output);
             self.owed.notices =
                 OwedNotices { size: false, answer: None, ..take(&mut self.owed.notices) };
+            return;
+        }
+        if self.offer.desktop_name
+            && let Some(name) = self.renamed.take()
+        {
+            self.requested = None;
+            update::desktop_name(&name, &mut self.output);
             return;
         }
         // Rows are copied over the whole width, so only for who asked for that.

@@ -198,6 +198,15 @@ pub(crate) fn notice(notice: Notice, format: PixelFormat, output: &mut Output) {
     notice.write(format, output);
 }
 
+/// Sends the console's new name: an update of its own (the community's rfbproto,
+/// "DesktopName Pseudo-encoding").
+pub(crate) fn desktop_name(name: &str, output: &mut Output) {
+    head(1, output);
+    (0..4).for_each(|_| output.u16(0));
+    output.i32(Encoding::DesktopName.number());
+    output.text(name.as_bytes());
+}
+
 fn head(count: u16, output: &mut Output) {
     output.u8(ServerMessage::FramebufferUpdate.number());
     output.u8(0);

@@ -214,6 +214,25 @@ impl Grid {
         }
     }
 
+    /// Makes the alternate rows the main ones, if they are shown; those go to the scrollback as far
+    /// as anything stands on them.
+    pub(crate) fn keep_alternate(&mut self) {
+        if self.shown == Shown::Main {
+            return;
+        }
+        let main = self.parked.take().unwrap_or_default();
+        let used = main.iter().rposition(|row| !row.is_blank()).map_or(0, |last| last + 1);
+        for row in main.iter().take(used) {
+            self.scrollback.push(row);
+        }
+        self.shown = Shown::Main;
+    }
+
+    /// The lowest row that anything stands on.
+    pub(crate) fn last_used(&self) -> Option<usize> {
+        self.rows.iter().rposition(|row| !row.is_blank())
+    }
+
     /// Changes the size. `cursor` and `parked_cursor` are the rows that must stay, of the
     /// shown and of the parked rows; the result counts the rows that each lost at its top, so that
     /// its cursor may follow.
@@ -315,6 +334,17 @@ mod tests {
         assert_eq!(grid.scrollback().len(), 0);
         grid.show(Shown::Main);
         assert_eq!(text(&grid), "abc");
+    }
+
+    #[test]
+    fn alternate_rows_that_stay_push_the_main_ones_up() {
+        let mut grid = grid("ab ");
+        grid.show(Shown::Alternate);
+        grid.edit(1).unwrap().put_ascii(0, b"x", Pen::DEFAULT);
+        grid.keep_alternate();
+        assert_eq!((grid.shown(), text(&grid).as_str()), (Shown::Main, " x "));
+        assert_eq!((grid.last_used(), grid.scrollback().len()), (Some(1), 2));
+        assert!(grid.parked().is_none());
     }
 
     #[test]

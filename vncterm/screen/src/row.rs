@@ -109,6 +109,11 @@ impl Row {
     }
 
     /// Puts a combining mark on the character at `column`.
+    /// Whether nothing stands on it, nor was it coloured.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.cells.iter().all(|cell| *cell == Cell::BLANK)
+    }
+
     pub(crate) fn put_mark(&mut self, column: usize, mark: char) {
         let wide = self.cells.get(column).is_some_and(|cell| cell.extent() == Extent::Right);
         let column = if wide { column.saturating_sub(1) } else { column };

@@ -219,14 +219,15 @@ impl Screen {
         self.terminal.mark(text);
     }
 
-    /// Makes the terminal ready for a program that knows nothing of the last one: the main
-    /// screen is shown, modes, margins and pen are as at first, and no sequence is under way. Text
-    /// stays.
-    pub fn reset_modes(&mut self) {
-        self.terminal.leave_alternate();
-        self.terminal.reset_state();
-        self.terminal.coding = crate::performer::Coding::Utf8;
+    /// Begins with a program that knows nothing of the last one: `mark` stands on a line below
+    /// everything that is shown, and the cursor below that. Modes, margins, colours, tab stops and
+    /// pen are as at first, and no sequence is under way. What is shown stays, and goes up as the
+    /// new program prints; an alternate screen stays as the main one, whose rows go to the
+    /// scrollback.
+    pub fn begin_anew(&mut self, mark: &str) {
+        self.terminal.begin_anew();
         self.parser.reset(&self.terminal);
+        self.terminal.mark(mark);
     }
 
     /// Changes the size, within the bounds of [`Self::new`]. Rows below the cursor are given up

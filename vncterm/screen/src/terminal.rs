@@ -154,6 +154,23 @@ impl Terminal {
         self.cursor.wraps = false;
     }
 
+    /// As after power-on, but that all text stays: the cursor stands in the first column below it,
+    /// and the screen has scrolled where it was full.
+    pub(crate) fn begin_anew(&mut self) {
+        self.grid.keep_alternate();
+        self.reset_state();
+        self.tabs = Tabs::default();
+        self.palette = Palette::default();
+        self.shape = CursorShape::default();
+        self.coding = Coding::Utf8;
+        self.look += 1;
+        self.cursor = Cursor::default();
+        if let Some(row) = self.grid.last_used() {
+            self.cursor.row = row;
+            self.index();
+        }
+    }
+
     fn columns(&self) -> usize {
         self.grid.columns()
     }

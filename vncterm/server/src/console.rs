@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use restrict::Confined;
-use vncterm_control::{Answer, Farewell, Order, Phase, Refusal, Report, State, Viewer};
+use vncterm_control::{
+    Answer, Farewell, Order, Phase, Refusal, Report, State, Viewer, shown_title,
+};
 use vncterm_screen::Screen;
 
 use crate::control::{Control, Received};
@@ -87,6 +89,8 @@ pub(crate) struct Console {
     lock: Option<OwnedFd>,
     viewers: Viewers,
     control: Control,
+    /// Whether the screen shows what an earlier converter of this VM has saved.
+    restored: bool,
     screen_file: ScreenFile,
     phase: Phase,
     tty_lost_at: Option<Instant>,
@@ -105,16 +109,17 @@ impl Console {
     /// Prepares a console; the saved screen is parsed here, so confinement comes first.
     pub(crate) fn new(settings: Settings, handed: Handed, _: &Confined, now: Instant) -> Self {
         let mut screen_file = handed.screen;
-        let screen = match screen_file.load() {
-            Ok(Some(mut screen)) => {
+        let saved = screen_file.load().unwrap_or_else(|error| {
+            say(format_args!("vncterm: {error}; the screen begins blank"));
+            None
+        });
+        let restored = saved.is_some();
+        let screen = match saved {
+            Some(mut screen) => {
                 screen.resize(settings.columns, settings.rows);
                 screen
             }
-            Ok(None) => blank(&settings),
-            Err(error) => {
-                say(format_args!("vncterm: {error}; the screen begins blank"));
-                blank(&settings)
-            }
+            None => blank(&settings),
         };
         Self {
             screen,
@@ -122,6 +127,7 @@ impl Console {
             lock: handed.lock,
             viewers: Viewers::new(handed.rfb_listener, handed.text_listener),
             control: Control::new(handed.control, now),
+            restored,
             screen_file,
             phase: Phase::Waiting,
             tty_lost_at: None,
@@ -289,7 +295,12 @@ impl Console {
     fn obey(&mut self, order: Order, descriptors: Vec<OwnedFd>, now: Instant) -> Report {
         let mut descriptors = descriptors.into_iter();
         match (order, self.phase) {
-            (Order::Go, Phase::Waiting) => {
+            (Order::Go(mark), Phase::Waiting) => {
+                if self.restored && !mark.is_empty() {
+                    self.screen.begin_anew(&mark);
+                    // Whoever comes after this converter puts no mark, and must find this one.
+                    self.save();
+                }
                 self.phase = Phase::Running;
                 Report::Done
             }
@@ -298,8 +309,7 @@ impl Console {
                 self.lock = descriptors.next();
                 self.tty_lost_at = None;
                 self.phase = Phase::Running;
-                self.screen.reset_modes();
-                self.screen.mark(&mark);
+                self.screen.begin_anew(&mark);
                 self.viewers.restart(&self.screen);
                 Report::Done
             }
@@ -325,9 +335,14 @@ impl Console {
             }
             (Order::Thumbnail, _) => Report::Thumbnail(self.screen.text()),
             (Order::State, _) => Report::State(self.state(now)),
+            (Order::Title(title), _) => {
+                self.settings.title = shown_title(&title);
+                self.viewers.rename(&self.settings.title);
+                Report::Done
+            }
             // Stop never comes here; the others come in the wrong phase.
             (
-                Order::Go | Order::Stop(_) | Order::Tty(_) | Order::Viewer(_) | Order::Save,
+                Order::Go(_) | Order::Stop(_) | Order::Tty(_) | Order::Viewer(_) | Order::Save,
                 Phase::Waiting | Phase::Running | Phase::TtyLost,
             ) => Report::Refused(Refusal::WrongPhase),
         }

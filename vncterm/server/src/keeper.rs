@@ -205,7 +205,7 @@ fn attest_and_say_go(expected: &Expected<'_>, address: &UnixAddr) -> Result<Owne
     // Only now: a connection would be one descriptor more than it may have when it starts.
     let control = connect_to(address).map_err(system("connect to the converter"))?;
     expect(&control, &Answer::Confined(VERSION))?;
-    order(&control, &Order::Go)?;
+    order(&control, &Order::Go(String::new()))?;
     // From here on, what a command leaves behind is for the system to reap.
     nix::sys::prctl::set_child_subreaper(false)
         .map_err(io::Error::from)

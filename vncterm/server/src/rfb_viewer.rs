@@ -103,6 +103,12 @@ impl RfbViewer {
         }
     }
 
+    /// The console is called otherwise from now on.
+    pub(crate) fn rename(&mut self, title: &str) {
+        self.session.rename(title);
+        self.stale = true;
+    }
+
     /// Rings the viewer's bell.
     pub(crate) fn bell(&mut self) {
         self.session.bell();

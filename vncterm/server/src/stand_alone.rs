@@ -90,6 +90,7 @@ pub(crate) fn run(wanted: StandAlone) -> Result<(), StandAloneError> {
         rfb: true,
         text: text.is_some(),
         lock: false,
+        pty: false,
     };
     let ports = (rfb.port, text.as_ref().map(|listener| listener.port));
     let text_listener = text.map(|Listener { socket, .. }| socket);

@@ -88,6 +88,11 @@ impl Viewers {
         }
     }
 
+    /// Tells the viewers that can hear it that the console is called otherwise.
+    pub(crate) fn rename(&mut self, title: &str) {
+        self.rfb.iter_mut().for_each(|viewer| viewer.rename(title));
+    }
+
     /// Notes that the screen has jumped: text viewers get it whole.
     pub(crate) fn restart(&mut self, screen: &Screen) {
         let replay = screen.replay();

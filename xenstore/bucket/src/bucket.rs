@@ -7,7 +7,7 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
+use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{InsufficientCapacity, Quota, RateLimiter};
@@ -35,8 +35,10 @@ pub enum Admission {
 /// A bucket, full when it is made.
 pub struct Bucket {
     rates: Rates,
-    limiter: RateLimiter<NotKeyed, InMemoryState, ToldTime, NoOpMiddleware<Nanos>>,
+    limiter: Limiter,
 }
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, ToldTime, StateInformationMiddleware>;
 
 /// The time that the bucket was last told, which never runs backwards.
 struct ToldTime(Cell<Nanos>);
@@ -53,20 +55,38 @@ impl Bucket {
     /// A full bucket at a time that is no later than any it will be told.
     #[must_use]
     pub fn new(rates: Rates, now: Duration) -> Self {
-        let told = ToldTime(Cell::new(nanos(now)));
-        let quota = Quota::per_second(rates.operations_per_second()).allow_burst(rates.burst());
-        Self { rates, limiter: RateLimiter::direct_with_clock(quota, told) }
+        Self { rates, limiter: full(rates, nanos(now)) }
+    }
+
+    /// Changes the rates. What was saved up stays, as far as the bucket now holds it; less than one
+    /// token is lost in the change.
+    pub fn set_rates(&mut self, rates: Rates, now: Duration) {
+        let now = self.tell(now);
+        let level = match self.limiter.check() {
+            Ok(snapshot) => snapshot.remaining_burst_capacity().saturating_add(1),
+            Err(_) => 0,
+        };
+        *self = Self { rates, limiter: full(rates, now) };
+        if let Some(spent) = NonZeroU32::new(rates.burst().get().saturating_sub(level)) {
+            // A full bucket has so many, and no more than it holds are asked for.
+            let _ = self.limiter.check_n(spent);
+        }
+    }
+
+    /// Tells the limiter the time, and says what it takes it to be.
+    fn tell(&mut self, now: Duration) -> Nanos {
+        let told = &self.limiter.clock().0;
+        told.set(told.get().max(nanos(now)));
+        told.get()
     }
 
     /// Takes the tokens if they are there at `now`, the time since some fixed start.
     ///
     /// A `now` before one that was told already counts as that one.
     pub fn admit(&mut self, cost: Cost, now: Duration) -> Admission {
-        let told = &self.limiter.clock().0;
-        told.set(told.get().max(nanos(now)));
-        let now = told.get();
+        let now = self.tell(now);
         match self.limiter.check_n(self.tokens(cost)) {
-            Ok(Ok(())) => Admission::Granted,
+            Ok(Ok(_)) => Admission::Granted,
             Ok(Err(until)) => Admission::Wait(until.wait_time_from(now)),
             Err(InsufficientCapacity(_)) => {
                 unreachable!("rates with a burst below a cost can't be made")
@@ -86,6 +106,13 @@ impl core::fmt::Debug for Bucket {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter.debug_struct("Bucket").field("rates", &self.rates).finish_non_exhaustive()
     }
+}
+
+/// A limiter whose bucket is full.
+fn full(rates: Rates, now: Nanos) -> Limiter {
+    let quota = Quota::per_second(rates.operations_per_second()).allow_burst(rates.burst());
+    let told = ToldTime(Cell::new(now));
+    RateLimiter::direct_with_clock(quota, told).with_middleware()
 }
 
 /// The time in nanoseconds, standing still after 292 years: half the range, so that nothing that
@@ -184,6 +211,25 @@ mod tests {
         }
         let wait = Admission::Wait(Duration::from_secs(1));
         assert_eq!(bucket.admit(Cost::Operation, Duration::ZERO), wait);
+    }
+
+    fn granted_at_once(bucket: &mut Bucket, now: Duration) -> usize {
+        (0..).take_while(|_| bucket.admit(Cost::Operation, now) == Admission::Granted).count()
+    }
+
+    #[test]
+    fn other_rates_neither_refill_nor_punish() {
+        let now = Duration::from_secs(100);
+        for (spent, burst, left) in [(30, 100, 70), (30, 1000, 70), (30, 50, 50), (100, 1000, 0)] {
+            let mut bucket = Bucket::new(rates(10, 100, 20), now);
+            for _ in 0..spent {
+                assert_eq!(bucket.admit(Cost::Operation, now), Admission::Granted);
+            }
+            bucket.set_rates(rates(5, burst, 20), now);
+            assert_eq!(granted_at_once(&mut bucket, now), left, "{spent} of 100, then {burst}");
+            let second = now + Duration::from_secs(1);
+            assert_eq!(granted_at_once(&mut bucket, second), 5, "at the new rate");
+        }
     }
 
     #[test]

@@ -105,13 +105,24 @@ impl Attempt {
             Request::Path(path, _) => path.as_str().to_owned(),
             Request::GetSpecialPermissions(special)
             | Request::SetSpecialPermissions(special, _) => special.as_str().to_owned(),
-            Request::Watch(watch) | Request::Unwatch(watch) => watch.name.as_str().to_owned(),
+            Request::Watch(watch) | Request::WatchDepth(watch, _) | Request::Unwatch(watch) => {
+                watch.name.as_str().to_owned()
+            }
             Request::Introduce { domain, .. }
             | Request::Release(domain)
+            | Request::Resume(domain)
+            | Request::SetTarget { domain, .. }
+            | Request::GetFeature(Some(domain))
+            | Request::SetFeature { domain, .. }
+            | Request::GetQuota { domain: Some(domain), .. }
+            | Request::SetQuota { domain: Some(domain), .. }
             | Request::GetDomainPath(domain)
             | Request::IsDomainIntroduced(domain)
             | Request::Restrict(domain) => format!("domain {domain}"),
             Request::Control(_)
+            | Request::GetFeature(None)
+            | Request::GetQuota { domain: None, .. }
+            | Request::SetQuota { domain: None, .. }
             | Request::ResetWatches
             | Request::TransactionStart
             | Request::TransactionEnd { .. } => String::new(),

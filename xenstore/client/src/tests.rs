@@ -310,9 +310,9 @@ async fn a_malformed_reply_fails_its_call_alone() {
     let ours = async { (client.permissions(&path("/a")).await, client.read(&path("/b")).await) };
     let theirs = async {
         let message = store.message().await.expect("a request");
-        // DOMID_ANY, which newer stores know and no domain has.
+        // DOMID_IDLE, which no domain has.
         let operation = Operation::GetPermissions.number();
-        store.send(&raw(operation, message.request_id, b"n0\0r32757\0")).await;
+        store.send(&raw(operation, message.request_id, b"n0\0r32767\0")).await;
         store.serve(&read("/b"), &value("fine")).await;
     };
     let ((permissions, value), ()) = both(ours, theirs).await;

@@ -1,30 +1,47 @@
-//! `xenstored`: the xenstore daemon, for clients on a UNIX socket.
+//! `xenstored`: the xenstore daemon, for clients on a UNIX socket and guests on their rings.
 //!
-//! What the store does is in `xenstore-store`; here are the command line, the socket and the loop.
-//! Guest rings, and with them everything that needs a hypervisor, are not part of this version.
+//! What the store does is in `xenstore-store`, and what a hypervisor does for it in
+//! `xenstore-hypervisor`; here are the command line, the socket and the loop.
+//!
+//! Started by root it is two processes: a small parent that stays root, and the store, which keeps
+//! nothing but what it serves with. Started by a user it is one, for it has nothing to give up.
 
+mod census;
+mod confinement;
 mod daemon;
+mod door;
+mod guests;
+mod handover;
 mod listener;
 mod options;
 mod output;
+mod parent;
 mod peer;
 mod pid_file;
 mod readiness;
 mod server;
+mod store_process;
+mod transport;
 mod waiting;
 mod wakeups;
 
 use std::error::Error;
 use std::iter;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use daemon::DaemonError;
+use door::Door;
 use listener::{ListenerError, Named};
+use nix::unistd::geteuid;
 use options::{Command, Options, USAGE};
+use parent::{Parent, ParentError};
 use pid_file::{PidFile, PidFileError};
 use readiness::ReadinessError;
 use server::{Server, ServerError};
+use store_process::StoreError;
 
+/// There is nothing to be done.
+const EXIT_GOOD: u8 = 0;
 /// Something went wrong.
 const EXIT_FAILED: u8 = 1;
 /// The command line makes no sense.
@@ -42,6 +59,12 @@ enum Failure {
     #[error(transparent)]
     Readiness(#[from] ReadinessError),
     #[error(transparent)]
+    Parent(#[from] ParentError),
+    #[error("guests can be served by root only: say -D to serve sockets only")]
+    NotRoot,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
     Server(#[from] ServerError),
 }
 
@@ -53,9 +76,19 @@ fn main() -> ExitCode {
     match command {
         Command::Help => print!("{USAGE}"),
         Command::Version => println!("xenstored {}", env!("CARGO_PKG_VERSION")),
-        Command::Serve(options) => {
-            if let Err(error) = run(&options) {
+        Command::Store(options) => {
+            if let Err(error) = store_process::run(&options) {
                 return complain(&error, EXIT_FAILED);
+            }
+        }
+        Command::Serve(options) => {
+            match run(&options) {
+                Ok(()) => (),
+                // A toolstack starts a store without knowing whether one runs.
+                Err(Failure::Listener(served @ ListenerError::Served { .. })) => {
+                    return complain(&served, EXIT_GOOD);
+                }
+                Err(error) => return complain(&error, EXIT_FAILED),
             }
         }
     }
@@ -63,17 +96,31 @@ fn main() -> ExitCode {
 }
 
 /// Goes to the background where asked to, listens, says that it is there, and serves until told to
-/// stop. Who can connect finds the whole process id in its file.
+/// stop. Who can connect finds the whole process id in its file, and a store behind the socket.
 fn run(options: &Options) -> Result<(), Failure> {
     let named = Named::bind(&listener::path_from_environment()?, options.uids)?;
-    let parent = if options.fork { Some(daemon::leave_foreground()?) } else { None };
+    let starter = if options.fork { Some(daemon::leave_foreground()?) } else { None };
     let _pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
-    let server = Server::new(named.listen()?, options.limits)?;
-    readiness::announce()?;
-    if let Some(parent) = parent {
-        parent.let_go()?;
+    if options.print_pid {
+        println!("{}", process::id());
     }
-    server.serve()?;
+    let is_root = geteuid().is_root();
+    if !is_root && !options.sockets_only {
+        return Err(Failure::NotRoot);
+    }
+    let parent = if is_root { Some(Parent::start(options)?) } else { None };
+    let listener = named.listen()?;
+    readiness::announce()?;
+    if let Some(starter) = starter {
+        starter.let_go()?;
+    }
+    match parent {
+        Some(parent) => parent.serve(&listener)?,
+        None => {
+            let server = Server::new(Some(Door::Listener(listener)), None, options.limits)?;
+            server.stop_at_signals()?.serve()?;
+        }
+    }
     Ok(())
 }
 

@@ -7,19 +7,23 @@ use std::path::PathBuf;
 
 use lexopt::Parser;
 use lexopt::prelude::*;
-use xenstore_store::{Limits, Quota, Rates, RatesRefusal};
+use xenstore_store::{Limits, Quota, QuotaName, Rates, RatesRefusal};
 use xenstore_wire::DomainId;
 
 pub(crate) const USAGE: &str = "\
-Usage: xenstored -D [options]
+Usage: xenstored [options]
 
-Serves xenstore on a UNIX socket: $XENSTORED_PATH, else $XENSTORED_RUNDIR/socket, else
-/run/xenstored/socket. Root may do everything. Everybody else is turned away, but see --uid-range.
+Serves xenstore to Xen's guests on their rings, and to programs on a UNIX socket: $XENSTORED_PATH,
+else $XENSTORED_RUNDIR/socket, else /run/xenstored/socket. Root may do everything. Everybody else is
+turned away from the socket, but see --uid-range. Where the socket is served already, it says so and
+leaves well.
 
-  -D, --no-domain-init          serve sockets only, without a hypervisor; needed in this version,
-                                which has no guest rings
+  -D, --no-domain-init          serve sockets only, without a hypervisor
   -N, --no-fork                 stay in the foreground
   -F, --pid-file FILE           write the process id to FILE
+  -P, --output-pid              print the process id
+      --store-uid UID           the user that the store's process becomes where it starts as root
+                                (1879146479)
       --uid-range BASE          a user BASE+N is domain N, for N from 1 to 32751
 
 How often a domain may ask, all of its connections together; dom0 is not limited:
@@ -34,10 +38,23 @@ How much a domain may hold; dom0 is not limited:
   -t, --transaction N           open transactions (10)
   -A, --perm-nb N               permissions of a node (5)
   -M, --path-max N              bytes of a path below its home (2048)
+  -Q, --quota NAME=N            any quota by its name: nodes, watches, outstanding (20), memory
+                                (2621440), transactions, transaction-nodes (1024),
+                                node-permissions, path-max, node-size; 0 is no limit
+  -q, --quota-soft memory=N     bytes of memory, before there is a warning (2097152)
+
+Taken as C xenstored takes them, but with nothing to choose here, for the store is kept in memory
+alone: -I, --internal-db; -L, --preserve-local; -R, --no-recovery; -V, --verbose.
 
   -H, --help                    print this and leave
       --version                 print the version and leave
 ";
+
+/// The option that makes a process the store's: for the parent alone, so that help doesn't name it.
+pub(crate) const STORE: &str = "store";
+/// The last user id of the third default range, which begins 65,536 above the converters': nothing
+/// else on a host has it.
+const STORE_UID: u32 = 1_879_146_479;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -45,14 +62,21 @@ pub(crate) enum Command {
     Help,
     Version,
     Serve(Options),
+    /// Be the store's process, which the parent starts with its own options after one of its own.
+    Store(Options),
 }
 
 /// How to serve.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) fork: bool,
+    /// No hypervisor: no guests, no rings.
+    pub(crate) sockets_only: bool,
     pub(crate) pid_file: Option<PathBuf>,
+    pub(crate) print_pid: bool,
     pub(crate) uids: Option<UidRange>,
+    /// The user that the store's process becomes.
+    pub(crate) store_uid: u32,
     pub(crate) limits: Limits,
 }
 
@@ -69,13 +93,10 @@ pub(crate) enum OptionsError {
     Malformed(#[from] lexopt::Error),
     #[error("limits: {0}")]
     Rates(RatesRefusal),
+    #[error("no quota is set by {0}")]
+    Quota(String),
     #[error("--uid-range {0}: has to leave out root and end before the last user")]
     UidRange(u32),
-    #[error(
-        "this version has no guest rings and can't serve a hypervisor's domains: say -D to serve \
-         sockets only"
-    )]
-    NoRings,
 }
 
 impl Options {
@@ -83,6 +104,9 @@ impl Options {
         let mut sockets_only = false;
         let mut fork = true;
         let mut pid_file = None;
+        let mut print_pid = false;
+        let mut is_store = false;
+        let mut store_uid = STORE_UID;
         let mut uids = None;
         let mut quota = Quota::default();
         let mut operations_per_second = Rates::DEFAULT.operations_per_second().get();
@@ -93,6 +117,13 @@ impl Options {
                 Short('D') | Long("no-domain-init") => sockets_only = true,
                 Short('N') | Long("no-fork") => fork = false,
                 Short('F') | Long("pid-file") => pid_file = Some(parser.value()?.into()),
+                Short('P') | Long("output-pid") => print_pid = true,
+                Short('L' | 'R' | 'V') => (),
+                Long("preserve-local" | "no-recovery" | "verbose") => (),
+                // The one of them that C xenstored gives a value, of which it takes any.
+                Short('I') | Long("internal-db") => drop(parser.optional_value()),
+                Long(STORE) => is_store = true,
+                Long("store-uid") => store_uid = number(&mut parser)?,
                 Long("uid-range") => uids = Some(UidRange::new(number(&mut parser)?)?),
                 Long("operations-per-second") => operations_per_second = number(&mut parser)?,
                 Long("burst") => burst = number(&mut parser)?,
@@ -103,6 +134,14 @@ impl Options {
                 Short('t') | Long("transaction") => quota.transactions = number(&mut parser)?,
                 Short('A') | Long("perm-nb") => quota.permissions = number(&mut parser)?,
                 Short('M') | Long("path-max") => quota.path = number(&mut parser)?,
+                Short('Q') | Long("quota") => set(&mut quota, &parser.value()?.string()?)?,
+                Short('q') | Long("quota-soft") => {
+                    let setting = parser.value()?.string()?;
+                    match setting.strip_prefix("memory=") {
+                        Some(_) => set(&mut quota, &format!("soft-{setting}"))?,
+                        None => return Err(OptionsError::Quota(setting)),
+                    }
+                }
                 Short('H' | 'h') | Long("help") => return Ok(Command::Help),
                 Long("version") => return Ok(Command::Version),
                 Short(_) | Long(_) | Value(_) => {
@@ -110,12 +149,11 @@ impl Options {
                 }
             }
         }
-        if !sockets_only {
-            return Err(OptionsError::NoRings);
-        }
         let rates = Rates::new(operations_per_second, burst, transaction_cost)
             .map_err(OptionsError::Rates)?;
-        Ok(Command::Serve(Self { fork, pid_file, uids, limits: Limits { quota, rates } }))
+        let limits = Limits { quota, rates };
+        let options = Self { fork, sockets_only, pid_file, print_pid, uids, store_uid, limits };
+        Ok(if is_store { Command::Store(options) } else { Command::Serve(options) })
     }
 }
 
@@ -134,6 +172,15 @@ impl UidRange {
         let number = u16::try_from(uid.checked_sub(self.base.get())?).ok()?;
         DomainId::new(number).ok().filter(|domain| *domain != DomainId::DOM0)
     }
+}
+
+/// Sets a quota by its name.
+fn set(quota: &mut Quota, setting: &str) -> Result<(), OptionsError> {
+    let refusal = || OptionsError::Quota(setting.to_owned());
+    let (name, value) = setting.split_once('=').ok_or_else(refusal)?;
+    let name = QuotaName::parse(name.as_bytes()).ok_or_else(refusal)?;
+    quota.set(name, value.parse().map_err(|_| refusal())?);
+    Ok(())
 }
 
 fn number(parser: &mut Parser) -> Result<u32, lexopt::Error> {
@@ -158,7 +205,8 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_store() {
         let options = served("-D");
-        assert!(options.fork);
+        assert!(options.fork && options.sockets_only);
+        assert!(!served("-N").sockets_only);
         assert_eq!(options.limits, Limits::default());
         assert_eq!(options.uids, None);
         assert_eq!(options.pid_file, None);
@@ -182,10 +230,27 @@ mod tests {
     }
 
     #[test]
+    fn what_another_store_is_started_with_starts_this_one() {
+        let options = served("--pid-file /run/xenstore.pid -P -Ion --internal-db=off -I -L -R -V");
+        assert_eq!(options.pid_file, Some("/run/xenstore.pid".into()));
+        assert!(options.print_pid && options.fork && !options.sockets_only);
+        assert_eq!(options.limits, Limits::default());
+    }
+
+    #[test]
+    fn a_quota_is_set_by_its_name() {
+        let options = served("-D -Q memory=5 --quota transaction-nodes=6 -q memory=4 -Q nodes=0");
+        let quota = options.limits.quota;
+        let values = [quota.memory, quota.transaction_nodes, quota.soft_memory, quota.nodes];
+        assert_eq!(values, [5, 6, 4, 0]);
+        for line in ["-D -Q memory", "-D -Q x=1", "-D -Q nodes=x", "-D -q nodes=1"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
     fn refuses_what_makes_no_sense() {
         for line in [
-            "",
-            "-N",
             "-D --burst 19",
             "-D --burst x",
             "-D --burst",

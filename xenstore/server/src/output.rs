@@ -2,7 +2,7 @@
 //!
 //! An event that is on its way already and could still be merged is not sent twice.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
 
 use xenstore_wire::{ErrorCode, Name, Operation, Reply, TransactionId, WatchEvent};
@@ -16,6 +16,8 @@ pub(crate) const PAUSE_BYTES: usize = 64 << 10;
 pub(crate) struct Output {
     bytes: Vec<u8>,
     sent: usize,
+    /// Where each message ends that isn't wholly sent.
+    ends: VecDeque<usize>,
     /// The events among the bytes, where nothing was sent since they came.
     events: BTreeSet<WatchEvent>,
 }
@@ -34,6 +36,7 @@ impl Output {
             // An error's name always fits.
             let _ = too_big.encode(request_id, transaction, &mut self.bytes);
         }
+        self.ends.push_back(self.bytes.len());
     }
 
     /// Adds an event. One that fits no message is dropped (XSA-324), and so is one that says what
@@ -43,17 +46,23 @@ impl Output {
         if self.events.contains(&event) || event.encode(&mut self.bytes).is_err() {
             return;
         }
+        self.ends.push_back(self.bytes.len());
         match event.name {
             Name::Absolute(_) | Name::Relative(_) => {
                 self.events.insert(event);
             }
-            Name::Special(_) => (),
+            Name::Special(_) | Name::DomainSpecial(_) => (),
         }
     }
 
     /// How many bytes wait.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.sent
+    }
+
+    /// How many messages wait, the one that was sent in part included.
+    pub(crate) fn messages(&self) -> usize {
+        self.ends.len()
     }
 
     /// Writes as much as goes; more may be left when it returns.
@@ -63,6 +72,9 @@ impl Output {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.sent += written;
+                    while self.ends.front().is_some_and(|end| *end <= self.sent) {
+                        self.ends.pop_front();
+                    }
                     self.events.clear();
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -82,6 +94,9 @@ impl Output {
             self.sent = 0;
         } else if self.sent > PAUSE_BYTES {
             self.bytes.drain(..self.sent);
+            for end in &mut self.ends {
+                *end -= self.sent;
+            }
             self.sent = 0;
         }
     }
@@ -178,6 +193,19 @@ mod tests {
         let name = "/aa".parse().expect("a name");
         output.event(WatchEvent { name, token });
         assert_eq!(output.len(), 0);
+    }
+
+    #[test]
+    fn messages_wait_until_their_last_byte_is_sent() {
+        let mut output = Output::default();
+        for _ in 0..3 {
+            output.reply(&Reply::Text(vec![b'x'; 83]), 0, TransactionId::NONE);
+        }
+        assert_eq!(output.messages(), 3);
+        for (bytes, left) in [(99, 3), (1, 2), (199, 1), (1, 0)] {
+            output.write_to(&mut Stingy(bytes)).expect("it goes on later");
+            assert_eq!(output.messages(), left);
+        }
     }
 
     #[test]

@@ -2,14 +2,14 @@
 //!
 //! Whose turn it is, and what the answers are, is decided elsewhere.
 
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
+use xenstore_hypervisor::Trouble;
 use xenstore_store::ConnectionId;
 use xenstore_wire::{Decoder, Message, PAYLOAD_MAX, Progress};
 
 use crate::output::{Output, PAUSE_BYTES};
+use crate::transport::{Heard, Seat, Transport};
 use crate::wakeups::Interest;
 
 #[derive(Debug)]
@@ -20,21 +20,34 @@ pub(crate) struct Peer {
     pub(crate) interest: Interest,
     /// It is in the line of those who get a turn.
     pub(crate) in_line: bool,
-    socket: UnixStream,
+    pub(crate) transport: Transport,
     decoder: Decoder,
     /// Bytes that were read and are not decoded yet, from `decoded` on.
     input: Vec<u8>,
     decoded: usize,
-    /// A request that waits for its tokens: nothing after it is looked at.
-    held: Option<Message>,
+    /// What waits for its tokens: nothing after it is looked at.
+    held: Option<Held>,
     /// The client sends nothing more.
     ended: bool,
+    /// With so many messages on their way, it is not asked for more; none is no limit.
+    outstanding_max: Option<usize>,
+}
+
+/// What waits for tokens.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// A request.
+    Request(Message),
+    /// A kick that brought no whole request.
+    Kick,
 }
 
 /// What a peer has to say next.
 #[derive(Debug)]
 pub(crate) enum Next {
     Message(Message),
+    /// A kick that is to be paid for.
+    Kick,
     /// Nothing now: more has to be read, or written, first.
     Nothing,
     /// What it says makes no sense and never will.
@@ -42,47 +55,67 @@ pub(crate) enum Next {
 }
 
 impl Peer {
-    pub(crate) fn new(socket: UnixStream, id: ConnectionId) -> Self {
+    /// A client on a socket that doesn't block.
+    pub(crate) fn on_socket(socket: UnixStream, id: ConnectionId) -> Self {
+        Self::new(Transport::Socket(socket), id)
+    }
+
+    /// A guest on its ring.
+    pub(crate) fn on_ring(seat: Seat, id: ConnectionId) -> Self {
+        Self::new(Transport::Ring(seat), id)
+    }
+
+    fn new(transport: Transport, id: ConnectionId) -> Self {
         Self {
             id,
             output: Output::default(),
             interest: Interest::READ,
             in_line: false,
-            socket,
+            transport,
             decoder: Decoder::new(PAYLOAD_MAX),
             input: Vec::new(),
             decoded: 0,
             held: None,
             ended: false,
+            outstanding_max: None,
         }
     }
 
     /// Reads once, if all that was read before is decoded.
-    pub(crate) fn fill(&mut self, scratch: &mut [u8]) -> io::Result<()> {
+    pub(crate) fn fill(&mut self, scratch: &mut [u8]) -> Result<(), Trouble> {
         if self.ended || self.is_waiting() || self.decoded < self.input.len() {
             return Ok(());
         }
-        match self.socket.read(scratch) {
-            Ok(0) => self.ended = true,
-            Ok(size) => {
-                self.input.clear();
-                self.input.extend_from_slice(scratch.get(..size).unwrap_or_default());
-                self.decoded = 0;
-            }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => (),
-                _ => return Err(error),
-            },
-        }
+        self.input.clear();
+        self.decoded = 0;
+        self.ended = self.transport.read(scratch, &mut self.input)? == Heard::End;
         Ok(())
     }
 
-    /// The next request: the one that waited, else one that is whole. While too much waits to be
+    /// What comes next: what waited, else a request that is whole. While too much waits to be
     /// written there is none, except that one that waited is not made to wait for that too.
-    pub(crate) fn next_message(&mut self) -> Next {
-        if let Some(held) = self.held.take() {
-            return Next::Message(held);
+    pub(crate) fn next(&mut self) -> Next {
+        match self.held.take() {
+            Some(Held::Request(message)) => return Next::Message(message),
+            Some(Held::Kick) => return Next::Kick,
+            None => (),
         }
+        match self.next_message() {
+            Next::Message(message) => {
+                if let Some(seat) = self.transport.seat() {
+                    seat.kicked = false;
+                }
+                Next::Message(message)
+            }
+            Next::Nothing => {
+                let kicked = self.transport.seat().is_some_and(|seat| seat.kicked);
+                if kicked { Next::Kick } else { Next::Nothing }
+            }
+            next @ (Next::Kick | Next::Broken) => next,
+        }
+    }
+
+    fn next_message(&mut self) -> Next {
         if self.is_paused() {
             return Next::Nothing;
         }
@@ -100,23 +133,29 @@ impl Peer {
         }
     }
 
-    /// Keeps a request until its tokens are there.
-    pub(crate) fn hold(&mut self, message: Message) {
-        self.held = Some(message);
+    /// Keeps something until its tokens are there.
+    pub(crate) fn hold(&mut self, held: Held) {
+        self.held = Some(held);
     }
 
-    /// A request waits for its tokens.
+    /// Something waits for its tokens.
     pub(crate) fn is_waiting(&self) -> bool {
         self.held.is_some()
     }
 
-    /// There may be another request in what was read.
+    /// There may be another request in what was read, or in the ring.
     pub(crate) fn has_more(&self) -> bool {
-        !self.is_paused() && self.decoded < self.input.len()
+        !self.is_paused() && (self.decoded < self.input.len() || self.transport.has_more())
     }
 
     fn is_paused(&self) -> bool {
         self.output.len() > PAUSE_BYTES
+            || self.outstanding_max.is_some_and(|max| self.output.messages() >= max)
+    }
+
+    /// Bounds the messages on their way from now on.
+    pub(crate) fn limit_outstanding(&mut self, max: Option<u32>) {
+        self.outstanding_max = max.and_then(|max| usize::try_from(max).ok());
     }
 
     /// Nothing more comes, and nothing is left to be done or written.
@@ -127,8 +166,11 @@ impl Peer {
             && self.output.len() == 0
     }
 
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
-        self.output.write_to(&mut self.socket)
+    pub(crate) fn flush(&mut self) -> Result<(), Trouble> {
+        self.output.write_to(&mut self.transport).map_err(|_| match &self.transport {
+            Transport::Socket(_) => Trouble::Communication,
+            Transport::Ring(_) => Trouble::Indices,
+        })
     }
 
     /// What the kernel should wake us for now.
@@ -137,11 +179,5 @@ impl Peer {
             read: !self.ended && !self.is_waiting() && !self.is_paused(),
             write: self.output.len() > 0,
         }
-    }
-}
-
-impl AsFd for Peer {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
     }
 }

@@ -3,19 +3,27 @@
 //!
 //! What requests mean is for the store to say.
 
+mod clients;
+mod rings;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use xenstore_store::{Answer, Caller, Limits, Outcome, Store};
-use xenstore_wire::Message;
+use xenstore_hypervisor::{HypervisorError, Trouble};
+use xenstore_store::{Caller, ConnectionId, Limits, Notice, Outcome, Store};
+use xenstore_wire::{Message, Operation, Reply};
 
-use crate::listener::Listener;
-use crate::peer::{Next, Peer};
+use crate::door::Door;
+use crate::guests::Guests;
+use crate::peer::{Held, Next, Peer};
+use crate::transport::Transport;
 use crate::waiting::Waiting;
-use crate::wakeups::{Interest, Sleep, Wake, Wakeups};
+use crate::wakeups::{Sleep, Wake, Wakeups};
 
 /// Bytes that are read from a peer at once: sixteen of the longest requests, hundreds of usual ones.
 const READ_BYTES: usize = 64 << 10;
@@ -23,10 +31,11 @@ const READ_BYTES: usize = 64 << 10;
 const DOM0_TURN: usize = 64;
 /// Requests of a domain's that are done in one turn.
 const DOMAIN_TURN: usize = 16;
-/// Connections that are taken in at once, before those that are there get their turn.
-const KNOCKS: usize = 64;
-/// Connections that users may have who are one domain: a device model, a converter and their kin.
-const DOMAIN_CONNECTIONS_MAX: usize = 32;
+/// A turn ends after this time, though it may have requests left: some take a thousand times as long
+/// as others.
+const TURN_TIME: Duration = Duration::from_micros(500);
+/// After so many requests the clock is looked at, which takes a good part of the time of one.
+const REQUESTS_A_LOOK: usize = 4;
 /// With this many bytes of events unread, one of dom0's connections is given up.
 const DOM0_OUTPUT_MAX: usize = 64 << 20;
 /// With this many bytes of events unread, a domain's connection is given up.
@@ -36,9 +45,11 @@ const DOMAIN_OUTPUT_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Server {
     store: Store,
-    listener: Listener,
+    door: Option<Door>,
     /// False while there is no room for another connection.
     listening: bool,
+    /// None where sockets alone are served.
+    guests: Option<Guests>,
     wakeups: Wakeups,
     peers: BTreeMap<u64, Peer>,
     /// Who gets a turn, in order.
@@ -57,16 +68,37 @@ pub(crate) enum ServerError {
     Prepare(#[source] Errno),
     #[error("wait for connections")]
     Wait(#[source] Errno),
+    #[error(transparent)]
+    Hypervisor(#[from] HypervisorError),
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Go {
+    On,
+    Stop,
 }
 
 impl Server {
-    pub(crate) fn new(listener: Listener, limits: Limits) -> Result<Self, ServerError> {
+    /// A store that is empty yet, served to those who connect and, where there is a hypervisor, to
+    /// the kernel that it runs on.
+    pub(crate) fn new(
+        door: Option<Door>,
+        guests: Option<Guests>,
+        limits: Limits,
+    ) -> Result<Self, ServerError> {
         let wakeups = Wakeups::new().map_err(ServerError::Prepare)?;
-        wakeups.add_listener(&listener).map_err(ServerError::Prepare)?;
-        Ok(Self {
+        if let Some(door) = &door {
+            wakeups.add_door(door).map_err(ServerError::Prepare)?;
+        }
+        if let Some(guests) = &guests {
+            wakeups.add_ports(guests).map_err(ServerError::Prepare)?;
+        }
+        let mut server = Self {
             store: Store::new(limits),
-            listener,
+            door,
             listening: true,
+            guests,
             wakeups,
             peers: BTreeMap::new(),
             line: VecDeque::new(),
@@ -74,48 +106,78 @@ impl Server {
             touched: BTreeSet::new(),
             started: Instant::now(),
             scratch: vec![0; READ_BYTES],
-        })
+        };
+        server.meet_own_kernel(Duration::ZERO)?;
+        Ok(server)
     }
 
-    /// Serves until SIGTERM or SIGINT.
+    /// Lets it be known that clients may come.
+    pub(crate) fn announce(&self) -> io::Result<()> {
+        self.door.as_ref().map_or(Ok(()), Door::announce)
+    }
+
+    /// Has SIGTERM and SIGINT end it.
+    pub(crate) fn stop_at_signals(mut self) -> Result<Self, ServerError> {
+        self.wakeups.add_signals().map_err(ServerError::Prepare)?;
+        Ok(self)
+    }
+
+    /// Serves until it is told to end, or nobody will come any more.
     pub(crate) fn serve(mut self) -> Result<(), ServerError> {
         loop {
-            let wakes = self.wakeups.wait(self.sleep()).map_err(ServerError::Wait)?;
-            let now = self.started.elapsed();
-            for wake in wakes {
-                match wake {
-                    Wake::Stop => return Ok(()),
-                    Wake::Knock => self.take_in(now),
-                    Wake::Timer => (),
-                    Wake::Peer { number, readable, writable, hung_up } => {
-                        self.hear(number, readable || hung_up, hung_up);
-                        if writable {
-                            self.touched.insert(number);
-                        }
-                    }
-                }
-            }
-            for number in self.waiting.due(now) {
-                self.line_up(number);
-            }
-            for _ in 0..self.line.len() {
-                if let Some(number) = self.line.pop_front() {
-                    self.give_turn(number, now);
-                }
-            }
-            while let Some(number) = self.touched.pop_first() {
-                self.settle(number);
+            let sleep = self.sleep(self.started.elapsed());
+            let wakes = self.wakeups.wait(sleep).map_err(ServerError::Wait)?;
+            if self.act(wakes, self.started.elapsed())? == Go::Stop {
+                return Ok(());
             }
         }
     }
 
+    /// One turn: hears whatever has happened, gives everybody in line a turn, and writes what came
+    /// of it.
+    fn act(&mut self, wakes: Vec<Wake>, now: Duration) -> Result<Go, ServerError> {
+        for wake in wakes {
+            match wake {
+                Wake::Stop => return Ok(Go::Stop),
+                Wake::Knock => {
+                    if self.take_in(now) == Go::Stop {
+                        return Ok(Go::Stop);
+                    }
+                }
+                Wake::Ports => self.hear_ports(now)?,
+                Wake::Timer => (),
+                Wake::Peer { number, readable, writable, hung_up } => {
+                    self.hear(number, readable || hung_up, hung_up);
+                    if writable {
+                        self.touched.insert(number);
+                    }
+                }
+            }
+        }
+        for number in self.waiting.due(now) {
+            self.line_up(number);
+        }
+        for _ in 0..self.line.len() {
+            if let Some(number) = self.line.pop_front() {
+                self.give_turn(number, now)?;
+            }
+        }
+        while let Some(number) = self.touched.pop_first() {
+            self.settle(number, now);
+        }
+        if let Some(guests) = &mut self.guests {
+            guests.end_turn()?;
+        }
+        Ok(Go::On)
+    }
+
     /// Not at all while somebody is in line; else until a waiting request's tokens are there.
-    fn sleep(&self) -> Sleep {
+    fn sleep(&self, now: Duration) -> Sleep {
         if !self.line.is_empty() {
             return Sleep::NotAtAll;
         }
         match self.waiting.next_due() {
-            Some(due) => match due.checked_sub(self.started.elapsed()) {
+            Some(due) => match due.checked_sub(now) {
                 Some(time) if !time.is_zero() => Sleep::For(time),
                 Some(_) | None => Sleep::NotAtAll,
             },
@@ -123,51 +185,7 @@ impl Server {
         }
     }
 
-    /// Takes in those who knock. With no room left, nobody is listened to until somebody leaves:
-    /// a full process would else be woken again and again.
-    fn take_in(&mut self, now: Duration) {
-        for _ in 0..KNOCKS {
-            match self.listener.accept() {
-                Ok(Some((stream, caller))) => self.welcome(stream, caller, now),
-                Ok(None) => (),
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return,
-                    // Who knocked has left already, or was disturbed.
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => (),
-                    _ => return self.listen(false),
-                },
-            }
-        }
-    }
-
-    fn welcome(&mut self, stream: UnixStream, caller: Caller, now: Duration) {
-        if let Caller::Domain(domain) = caller
-            && self.store.connections_of(domain) >= DOMAIN_CONNECTIONS_MAX
-        {
-            return;
-        }
-        let id = self.store.connect(caller, now);
-        let peer = Peer::new(stream, id);
-        match self.wakeups.add_peer(&peer, id.number(), Interest::READ) {
-            Ok(()) => drop(self.peers.insert(id.number(), peer)),
-            Err(_) => self.store.disconnect(id),
-        }
-    }
-
-    fn listen(&mut self, listening: bool) {
-        if self.listening == listening {
-            return;
-        }
-        let changed = match listening {
-            true => self.wakeups.add_listener(&self.listener),
-            false => self.wakeups.remove_listener(&self.listener),
-        };
-        if changed.is_ok() {
-            self.listening = listening;
-        }
-    }
-
-    /// Reads what a peer says. Who hung up while its request waits is not waited for.
+    /// Reads what a client says. Who hung up while its request waits is not waited for.
     fn hear(&mut self, number: u64, readable: bool, hung_up: bool) {
         let Some(peer) = self.peers.get_mut(&number) else { return };
         let heard = match readable {
@@ -191,103 +209,163 @@ impl Server {
     }
 
     /// Does a few of a peer's requests, and puts it in line again when it has more.
-    fn give_turn(&mut self, number: u64, now: Duration) {
+    fn give_turn(&mut self, number: u64, now: Duration) -> Result<(), ServerError> {
         self.touched.insert(number);
-        let Some(peer) = self.peers.get_mut(&number) else { return };
+        let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
         peer.in_line = false;
+        peer.limit_outstanding(self.store.outstanding_max(peer.id));
+        if let Transport::Ring(_) = peer.transport
+            && let Err(trouble) = peer.fill(&mut self.scratch)
+        {
+            self.give_up(number, trouble, now);
+            return Ok(());
+        }
         let turn = match self.store.caller(peer.id) {
             Some(Caller::Dom0) => DOM0_TURN,
-            Some(Caller::Domain(_)) | None => DOMAIN_TURN,
+            Some(Caller::Domain(_) | Caller::Stub { .. }) | None => DOMAIN_TURN,
         };
-        for _ in 0..turn {
-            let Some(peer) = self.peers.get_mut(&number) else { return };
-            match peer.next_message() {
-                Next::Message(message) => {
-                    if !self.handle(number, message, now) {
-                        return;
-                    }
-                }
-                Next::Nothing => return,
+        let begun = Instant::now();
+        for done in 0..turn {
+            if done % REQUESTS_A_LOOK == REQUESTS_A_LOOK - 1 && begun.elapsed() >= TURN_TIME {
+                break;
+            }
+            let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
+            let goes_on = match peer.next() {
+                Next::Message(message) => self.handle(number, message, now)?,
+                Next::Kick => self.charge_kick(number, now),
+                Next::Nothing => false,
                 Next::Broken => {
                     // What came before gets its answers, as far as they go at once.
                     let _ = peer.flush();
-                    return self.close(number);
+                    self.give_up(number, Trouble::Protocol, now);
+                    false
                 }
+            };
+            if !goes_on {
+                return Ok(());
             }
         }
         if self.peers.get(&number).is_some_and(Peer::has_more) {
             self.line_up(number);
         }
+        Ok(())
     }
 
     /// Has the store handle a request; false when nothing after it can be done now.
-    fn handle(&mut self, number: u64, message: Message, now: Duration) -> bool {
-        let Some(peer) = self.peers.get_mut(&number) else { return false };
-        match self.store.handle(peer.id, &message, now) {
+    fn handle(
+        &mut self,
+        number: u64,
+        message: Message,
+        now: Duration,
+    ) -> Result<bool, ServerError> {
+        let Some(peer) = self.peers.get_mut(&number) else { return Ok(false) };
+        let answer = match self.store.handle(peer.id, &message, now) {
             Outcome::Waiting(time) => {
-                peer.hold(message);
+                peer.hold(Held::Request(message));
                 self.waiting.wait(number, now.saturating_add(time));
-                false
+                return Ok(false);
             }
-            Outcome::Answered(answer) => {
-                self.waiting.forget(number);
-                peer.output.reply(&answer.reply, message.request_id, message.transaction);
-                self.tell(answer);
-                true
-            }
+            Outcome::Answered(answer) => answer,
+            Outcome::Introduce(introduction) => self.introduce(introduction, now)?,
             Outcome::Ended => {
                 self.close(number);
-                false
+                return Ok(false);
             }
+        };
+        self.waiting.forget(number);
+        if message.operation() == Some(Operation::Control) {
+            self.after_control(&message, &answer.reply);
+        }
+        // Who introduces a domain doesn't end by it.
+        if let Some(peer) = self.peers.get_mut(&number) {
+            peer.output.reply(&answer.reply, message.request_id, message.transaction);
+        }
+        if let Some(peer) = self.peers.get(&number)
+            && let Some(domain) = self.store.take_warning(peer.id)
+        {
+            eprintln!("xenstored: domain {domain} holds more memory than its soft quota");
+        }
+        self.tell(answer.notices, answer.ended);
+        Ok(true)
+    }
+
+    /// Does what CONTROL asks of the process rather than of the store, where it was not refused.
+    fn after_control(&mut self, message: &Message, reply: &Reply) {
+        let Reply::Text(_) = reply else { return };
+        // The rates may be others now.
+        for number in self.waiting.due(Duration::MAX) {
+            self.line_up(number);
+        }
+        if let Some(words) = message.payload.strip_prefix(b"print\0") {
+            eprintln!("xenstored: {}", words.strip_suffix(b"\0").unwrap_or(words).escape_ascii());
         }
     }
 
     /// Tells everybody who is to hear of what was done.
-    fn tell(&mut self, answer: Answer) {
-        for notice in answer.notices {
+    fn tell(&mut self, notices: Vec<Notice>, ended: Vec<ConnectionId>) {
+        for notice in notices {
             let number = notice.to.number();
             if let Some(peer) = self.peers.get_mut(&number) {
                 peer.output.event(notice.event);
                 self.touched.insert(number);
             }
         }
-        for ended in answer.ended {
+        for ended in ended {
             self.close(ended.number());
         }
     }
 
     /// Writes what a peer has to get, sees whether it is to be kept, and what to wake up for.
-    fn settle(&mut self, number: u64) {
+    fn settle(&mut self, number: u64, now: Duration) {
         let Some(peer) = self.peers.get_mut(&number) else { return };
         let output_max = match self.store.caller(peer.id) {
             Some(Caller::Dom0) => DOM0_OUTPUT_MAX,
-            Some(Caller::Domain(_)) | None => DOMAIN_OUTPUT_MAX,
+            Some(Caller::Domain(_) | Caller::Stub { .. }) | None => DOMAIN_OUTPUT_MAX,
         };
-        if peer.flush().is_err() || peer.is_finished() || peer.output.len() > output_max {
+        if let Err(trouble) = peer.flush() {
+            return self.give_up(number, trouble, now);
+        }
+        if peer.output.len() > output_max {
+            return self.give_up(number, Trouble::Communication, now);
+        }
+        if peer.is_finished() {
             return self.close(number);
         }
         let has_more = peer.has_more() && !peer.is_waiting();
-        let wanted = peer.wanted_interest();
-        if wanted != peer.interest {
-            match self.wakeups.change_peer(peer, number, wanted) {
-                Ok(()) => peer.interest = wanted,
-                Err(_) => return self.close(number),
-            }
-        }
         if has_more {
             self.line_up(number);
+        }
+        match self.peers.get(&number).map(|peer| &peer.transport) {
+            Some(Transport::Ring(_)) => self.settle_ring(number),
+            Some(Transport::Socket(_)) => self.settle_socket(number),
+            None => (),
+        }
+    }
+
+    /// Gives up what can't be talked to: a client leaves, a guest stays but is no longer listened to.
+    fn give_up(&mut self, number: u64, trouble: Trouble, now: Duration) {
+        match self.peers.get(&number).map(|peer| &peer.transport) {
+            Some(Transport::Ring(_)) => self.silence(number, trouble, now),
+            Some(Transport::Socket(_)) => self.close(number),
+            None => (),
         }
     }
 
     fn close(&mut self, number: u64) {
-        if let Some(peer) = self.peers.remove(&number) {
-            self.store.disconnect(peer.id);
-            self.listen(true);
-            if self.waiting.forget(number) {
-                // Others may have been told to wait until its turn had come.
-                for number in self.waiting.due(Duration::MAX) {
-                    self.line_up(number);
-                }
+        let Some(peer) = self.peers.remove(&number) else { return };
+        self.store.disconnect(peer.id);
+        match (peer.transport, &mut self.guests) {
+            (Transport::Ring(seat), Some(guests)) => guests.leave(seat.port),
+            (Transport::Ring(_) | Transport::Socket(_), _) => self.listen(true),
+        }
+        self.wait_no_more(number);
+    }
+
+    /// A peer's turn won't come: others may have been told to wait until it had.
+    fn wait_no_more(&mut self, number: u64) {
+        if self.waiting.forget(number) {
+            for number in self.waiting.due(Duration::MAX) {
+                self.line_up(number);
             }
         }
     }

@@ -16,15 +16,18 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 const BATCH: usize = 256;
 
 // Peers' numbers count up from one and never come near these.
-const LISTENER: u64 = u64::MAX;
+const DOOR: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
 const SIGNALS: u64 = u64::MAX - 2;
+const PORTS: u64 = u64::MAX - 3;
 
 /// One reason to wake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
     /// Somebody wants to connect.
     Knock,
+    /// Some event channels are pending.
+    Ports,
     /// It is time.
     Timer,
     /// The process shall end.
@@ -59,7 +62,7 @@ pub(crate) enum Sleep {
 pub(crate) struct Wakeups {
     epoll: Epoll,
     timer: TimerFd,
-    signals: SignalFd,
+    signals: Option<SignalFd>,
     events: Vec<EpollEvent>,
 }
 
@@ -75,30 +78,40 @@ impl Interest {
 }
 
 impl Wakeups {
-    /// Sleeps on signals and a timer so far. SIGTERM and SIGINT come by here from now on.
+    /// Sleeps on a timer so far.
     pub(crate) fn new() -> Result<Self, Errno> {
-        let mut stopping = SigSet::empty();
-        stopping.add(Signal::SIGTERM);
-        stopping.add(Signal::SIGINT);
-        stopping.thread_block()?;
-        let signals =
-            SignalFd::with_flags(&stopping, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         let timer = TimerFd::new(
             ClockId::CLOCK_MONOTONIC,
             TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK,
         )?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS))?;
         epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
-        Ok(Self { epoll, timer, signals, events: vec![EpollEvent::empty(); BATCH] })
+        Ok(Self { epoll, timer, signals: None, events: vec![EpollEvent::empty(); BATCH] })
     }
 
-    pub(crate) fn add_listener(&self, listener: &impl AsFd) -> Result<(), Errno> {
-        self.epoll.add(listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))
+    /// SIGTERM and SIGINT come by here from now on.
+    pub(crate) fn add_signals(&mut self) -> Result<(), Errno> {
+        let mut stopping = SigSet::empty();
+        stopping.add(Signal::SIGTERM);
+        stopping.add(Signal::SIGINT);
+        stopping.thread_block()?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let signals = SignalFd::with_flags(&stopping, flags)?;
+        self.epoll.add(&signals, EpollEvent::new(EpollFlags::EPOLLIN, SIGNALS))?;
+        self.signals = Some(signals);
+        Ok(())
     }
 
-    pub(crate) fn remove_listener(&self, listener: &impl AsFd) -> Result<(), Errno> {
-        self.epoll.delete(listener)
+    pub(crate) fn add_door(&self, door: &impl AsFd) -> Result<(), Errno> {
+        self.epoll.add(door, EpollEvent::new(EpollFlags::EPOLLIN, DOOR))
+    }
+
+    pub(crate) fn remove_door(&self, door: &impl AsFd) -> Result<(), Errno> {
+        self.epoll.delete(door)
+    }
+
+    pub(crate) fn add_ports(&self, ports: &impl AsFd) -> Result<(), Errno> {
+        self.epoll.add(ports, EpollEvent::new(EpollFlags::EPOLLIN, PORTS))
     }
 
     /// Adds a peer; it leaves by being closed.
@@ -143,14 +156,17 @@ impl Wakeups {
 
     fn wake(&self, event: &EpollEvent) -> Result<Wake, Errno> {
         Ok(match event.data() {
-            LISTENER => Wake::Knock,
+            DOOR => Wake::Knock,
+            PORTS => Wake::Ports,
             TIMER => {
                 // It has to be read to be quiet.
                 self.timer.wait().or_else(ignore_again)?;
                 Wake::Timer
             }
             SIGNALS => {
-                self.signals.read_signal()?;
+                if let Some(signals) = &self.signals {
+                    signals.read_signal()?;
+                }
                 Wake::Stop
             }
             number => {

@@ -58,6 +58,12 @@ impl Budget {
         admission
     }
 
+    /// Changes the rates. Who waits may ask again at once.
+    pub(crate) fn set_rates(&mut self, rates: Rates, now: Duration) {
+        self.bucket.set_rates(rates, now);
+        self.first_ready_at = now;
+    }
+
     /// Takes a connection out of the line.
     pub(crate) fn forget(&mut self, who: ConnectionId) {
         self.waiting.retain(|waiting| *waiting != who);

@@ -11,6 +11,14 @@ pub enum Caller {
     Dom0,
     /// One domain, which may do what permissions say, within its quotas.
     Domain(DomainId),
+    /// A domain that acts for another: beside its own permissions it has its target's. What it
+    /// makes is its own, and so are the quotas.
+    Stub {
+        /// The domain that asks.
+        domain: DomainId,
+        /// The domain that it acts for.
+        target: DomainId,
+    },
 }
 
 /// What an operation needs of the node that it is about.
@@ -27,7 +35,16 @@ impl Caller {
     pub fn domain(self) -> DomainId {
         match self {
             Self::Dom0 => DomainId::DOM0,
-            Self::Domain(domain) => domain,
+            Self::Domain(domain) | Self::Stub { domain, target: _ } => domain,
+        }
+    }
+
+    /// The domain whose quotas and tokens hold for the caller; none for dom0.
+    #[must_use]
+    pub fn limited(self) -> Option<DomainId> {
+        match self {
+            Self::Dom0 => None,
+            Self::Domain(domain) | Self::Stub { domain, target: _ } => Some(domain),
         }
     }
 
@@ -40,6 +57,9 @@ impl Caller {
                 Need::Write => permissions.access(domain).writes(),
                 Need::Own => permissions.owner == domain,
             },
+            Self::Stub { domain, target } => {
+                [domain, target].iter().any(|domain| Self::Domain(*domain).may(need, permissions))
+            }
         }
     }
 }
@@ -65,5 +85,17 @@ mod tests {
         assert!(Caller::Domain(five).may(Need::Own, &permissions));
         assert!(Caller::Domain(six).may(Need::Write, &permissions));
         assert!(!Caller::Domain(six).may(Need::Own, &permissions));
+    }
+
+    #[test]
+    fn who_acts_for_another_may_what_either_may() {
+        let [four, five, six] =
+            [4, 5, 6].map(|number| DomainId::new(number).expect("a small number"));
+        let permissions = Permissions::private(five);
+        for need in [Need::Read, Need::Write, Need::Own] {
+            assert!(Caller::Stub { domain: four, target: five }.may(need, &permissions));
+            assert!(Caller::Stub { domain: five, target: four }.may(need, &permissions));
+            assert!(!Caller::Stub { domain: four, target: six }.may(need, &permissions));
+        }
     }
 }

@@ -22,24 +22,38 @@ impl ConnectionId {
     }
 }
 
+/// What a connection comes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// One process's socket.
+    Socket,
+    /// A domain's ring, which stands for all of the domain: its kernel speaks there for everybody.
+    Ring,
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// On whose behalf it asks. It can only be narrowed, from dom0 to a domain, and only once.
     pub(crate) caller: Caller,
+    pub(crate) way: Way,
     /// Where its relative paths start. It stays when the connection is narrowed, so that a name
     /// never changes its meaning.
     pub(crate) home: Path,
     pub(crate) watches: BTreeSet<(Target, Token)>,
+    /// About how much memory they take.
+    pub(crate) watch_bytes: usize,
     pub(crate) transactions: BTreeMap<TransactionId, Transaction>,
     last_transaction: u32,
 }
 
 impl Connection {
-    pub(crate) fn new(caller: Caller) -> Self {
+    pub(crate) fn new(caller: Caller, way: Way) -> Self {
         Self {
             caller,
+            way,
             home: caller.domain().home(),
             watches: BTreeSet::new(),
+            watch_bytes: 0,
             transactions: BTreeMap::new(),
             last_transaction: 0,
         }
@@ -64,7 +78,7 @@ mod tests {
 
     #[test]
     fn transaction_numbers_wrap_around_and_skip_those_in_use() {
-        let mut connection = Connection::new(Caller::Dom0);
+        let mut connection = Connection::new(Caller::Dom0, Way::Socket);
         assert_eq!(connection.next_transaction(), TransactionId(1));
         for used in [u32::MAX, 1] {
             connection.transactions.insert(TransactionId(used), Transaction::new(&Tree::new()));

@@ -13,7 +13,7 @@ use crate::caller::{Caller, Need};
 use crate::change::Change;
 use crate::quota::{Quota, fits};
 use crate::refusal::Refusal;
-use crate::tree::{Node, Tree};
+use crate::tree::{Node, Tree, bytes_of_node};
 
 /// What an operation led to.
 #[derive(Debug)]
@@ -41,10 +41,7 @@ pub(crate) fn apply(
     path: &Path,
     operation: &PathOperation,
 ) -> Result<Edit, Refusal> {
-    let quota = match caller {
-        Caller::Dom0 => None,
-        Caller::Domain(_) => Some(quota),
-    };
+    let quota = caller.limited().map(|_| quota);
     if quota.is_some_and(|quota| !quota.allows_path(path)) {
         return Err(Refusal::PathTooLong);
     }
@@ -109,6 +106,10 @@ fn write(
     }
     let change = match before {
         Some(permissions) => {
+            let old = tree.find(path).map_or(0, |node| node.value().len());
+            if permissions.owner == caller.domain() {
+                require_memory(tree, caller, quota, value.len().saturating_sub(old))?;
+            }
             let views = parent_view(tree, path).into_iter().chain([permissions]).collect();
             tree.set_value(path, value.clone());
             Change::edited(path.clone(), views)
@@ -129,20 +130,40 @@ fn create(
 ) -> Result<Change, Refusal> {
     let nearest = tree.nearest(path);
     let mut permissions = nearest.node.permissions().clone();
-    if let Caller::Domain(domain) = caller
+    if let Some(domain) = caller.limited()
         && permissions.owner != domain
     {
         Arc::make_mut(&mut permissions).owner = domain;
     }
     if let Some(quota) = quota {
-        let owned = usize::try_from(tree.owned_by(caller.domain())).unwrap_or(usize::MAX);
+        let owned = tree.owned_by(caller.domain());
         if !fits(owned.saturating_add(nearest.missing), quota.nodes) {
             return Err(Refusal::Quota);
         }
+        let names = path.as_str().len();
+        let bytes = nearest.missing * bytes_of_node(0, 0, &permissions) + names + value.len();
+        require_memory(tree, caller, Some(quota), bytes)?;
     }
     tree.create(path, &permissions, value);
     let views = parent_view(tree, path).into_iter().chain([permissions]).collect();
     Ok(Change::edited(path.clone(), views))
+}
+
+/// Refuses what makes the caller's nodes take more memory than it may have. What shrinks is never
+/// refused.
+fn require_memory(
+    tree: &Tree,
+    caller: Caller,
+    quota: Option<&Quota>,
+    more: usize,
+) -> Result<(), Refusal> {
+    let held = tree.bytes_of(caller.domain());
+    match quota {
+        Some(quota) if more > 0 && !fits(held.saturating_add(more), quota.memory) => {
+            Err(Refusal::Quota)
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Takes a node out. Only the node's own permissions count, not those of what is below it.

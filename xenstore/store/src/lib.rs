@@ -17,6 +17,7 @@ mod change;
 mod connection;
 mod domain;
 mod edit;
+mod life;
 mod quota;
 mod refusal;
 mod store;
@@ -25,8 +26,9 @@ mod tree;
 mod watches;
 
 pub use caller::Caller;
-pub use connection::ConnectionId;
-pub use quota::Quota;
+pub use connection::{ConnectionId, Way};
+pub use life::Life;
+pub use quota::{Quota, QuotaName};
 pub use xenstore_bucket::{Rates, RatesRefusal};
 
-pub use store::{Answer, Limits, Notice, Outcome, Store};
+pub use store::{Answer, Introduction, Limits, News, Notice, Outcome, Store};

@@ -50,6 +50,15 @@ pub(crate) enum Refusal {
     /// Others changed what the transaction saw.
     #[error("the transaction conflicts")]
     Conflict,
+    /// No quota is called so.
+    #[error("no such quota")]
+    NoQuota,
+    /// A feature was asked for that there is none of.
+    #[error("no such feature")]
+    NoFeature,
+    /// A depth that the name or the caller can't have.
+    #[error("no watch of that depth")]
+    NoDepth,
     /// CONTROL has no such command.
     #[error("no such command")]
     NoCommand,
@@ -62,9 +71,7 @@ impl Refusal {
     /// The name that crosses the wire.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
-            Self::Request(RequestRefusal::UnknownOperation(_) | RequestRefusal::Unsupported(_)) => {
-                ErrorCode::Enosys
-            }
+            Self::Request(RequestRefusal::UnknownOperation(_)) => ErrorCode::Enosys,
             Self::Request(
                 RequestRefusal::WrongCount
                 | RequestRefusal::Path(_)
@@ -76,6 +83,9 @@ impl Refusal {
             | Self::Root
             | Self::Dom0
             | Self::PathTooLong
+            | Self::NoQuota
+            | Self::NoFeature
+            | Self::NoDepth
             | Self::NoCommand => ErrorCode::Einval,
             Self::Denied => ErrorCode::Eacces,
             Self::GivenAway => ErrorCode::Eperm,

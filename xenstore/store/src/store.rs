@@ -5,6 +5,7 @@
 
 mod control;
 mod domains;
+mod quotas;
 mod transactions;
 mod watching;
 
@@ -19,7 +20,7 @@ use xenstore_wire::{
 };
 
 use crate::caller::Caller;
-use crate::connection::{Connection, ConnectionId};
+use crate::connection::{Connection, ConnectionId, Way};
 use crate::domain::Domain;
 use crate::edit::{Edit, apply};
 use crate::quota::Quota;
@@ -57,8 +58,20 @@ pub enum Outcome {
     Waiting(Duration),
     /// It was done or refused.
     Answered(Answer),
+    /// A domain is to be introduced: map its ring, if rings are served, and hand the introduction
+    /// to [`Store::introduce`], which has the answer.
+    Introduce(Introduction),
     /// The connection has ended: there is nobody to answer.
     Ended,
+}
+
+/// A domain that dom0 introduces, for the first time or again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Introduction {
+    /// The domain.
+    pub domain: DomainId,
+    /// Its end of the event channel that its ring is heard on.
+    pub port: u32,
 }
 
 /// The answer to a request, and what it means for others.
@@ -67,6 +80,15 @@ pub struct Answer {
     /// What the caller gets, before any notice.
     pub reply: Reply,
     /// Who hears of what, in this order. The caller may be among them.
+    pub notices: Vec<Notice>,
+    /// Connections that ended because their domain has gone: the store has forgotten them.
+    pub ended: Vec<ConnectionId>,
+}
+
+/// What others are to hear of something that nobody asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Who hears of what, in this order.
     pub notices: Vec<Notice>,
     /// Connections that ended because their domain has gone: the store has forgotten them.
     pub ended: Vec<ConnectionId>,
@@ -115,14 +137,17 @@ impl Store {
         }
     }
 
-    /// Takes in a new socket connection.
-    pub fn connect(&mut self, caller: Caller, now: Duration) -> ConnectionId {
+    /// Takes in a new connection.
+    pub fn connect(&mut self, caller: Caller, way: Way, now: Duration) -> ConnectionId {
         self.last_connection += 1;
         let id = ConnectionId(self.last_connection);
-        self.connections.insert(id, Connection::new(caller));
-        if let Caller::Domain(domain) = caller {
-            self.domain(domain, now).connections.insert(id);
+        let mut connection = Connection::new(caller, way);
+        if let Some(domain) = caller.limited() {
+            let known = self.domain(domain, now);
+            known.connections.insert(id);
+            connection.caller = known.caller(domain);
         }
+        self.connections.insert(id, connection);
         id
     }
 
@@ -132,7 +157,7 @@ impl Store {
         for (target, token) in &connection.watches {
             self.watches.remove(target, id, token);
         }
-        if let Caller::Domain(domain) = connection.caller
+        if let Some(domain) = connection.caller.limited()
             && let Some(domain) = self.domains.get_mut(&domain)
         {
             domain.connections.remove(&id);
@@ -156,39 +181,81 @@ impl Store {
     ///
     /// `now` is the time since some fixed start, the same for every call.
     pub fn handle(&mut self, from: ConnectionId, message: &Message, now: Duration) -> Outcome {
-        let Some(connection) = self.connections.get(&from) else { return Outcome::Ended };
-        if let Caller::Domain(domain) = connection.caller {
-            match self.domain(domain, now).budget.admit(from, cost(message), now) {
-                Admission::Granted => (),
-                Admission::Wait(wait) => return Outcome::Waiting(wait),
-            }
+        match self.admit(from, cost(message), now) {
+            None => return Outcome::Ended,
+            Some(Admission::Wait(wait)) => return Outcome::Waiting(wait),
+            Some(Admission::Granted) => (),
         }
-        Outcome::Answered(
-            self.answer(from, message, now)
-                .unwrap_or_else(|refusal| Answer::of(Reply::Error(refusal.code()))),
-        )
+        match self.request(from, message) {
+            Ok(Request::Introduce { domain, frame: _, port }) if domain != DomainId::DOM0 => {
+                Outcome::Introduce(Introduction { domain, port })
+            }
+            Ok(request) => {
+                Outcome::Answered(answered(self.answer(from, message.transaction, request, now)))
+            }
+            Err(refusal) => Outcome::Answered(answered(Err(refusal))),
+        }
     }
 
-    fn answer(&mut self, from: ConnectionId, message: &Message, now: Duration) -> Done {
+    /// Has a connection pay for a wake-up that brought no whole request. How long it waits for the
+    /// token, which is then to be asked for again before anything else of the same connection; none
+    /// when it is paid.
+    pub fn charge_kick(&mut self, from: ConnectionId, now: Duration) -> Option<Duration> {
+        match self.admit(from, Cost::Operation, now) {
+            Some(Admission::Wait(wait)) => Some(wait),
+            Some(Admission::Granted) | None => None,
+        }
+    }
+
+    /// Whether a connection has the tokens; none when it has ended. Dom0 needs none.
+    fn admit(&mut self, from: ConnectionId, cost: Cost, now: Duration) -> Option<Admission> {
+        Some(match self.connections.get(&from)?.caller.limited() {
+            None => Admission::Granted,
+            Some(domain) => self.domain(domain, now).budget.admit(from, cost, now),
+        })
+    }
+
+    /// What a message asks for, where the caller may ask for it at all.
+    fn request(&self, from: ConnectionId, message: &Message) -> Result<Request, Refusal> {
         let home = &self.connection(from)?.home;
         let request = Request::parse(message.number, &message.payload, home)?;
-        let transaction = message.transaction;
+        if let Request::Introduce { .. } = request {
+            self.require_dom0(from)?;
+        }
+        Ok(request)
+    }
+
+    fn answer(
+        &mut self,
+        from: ConnectionId,
+        transaction: TransactionId,
+        request: Request,
+        now: Duration,
+    ) -> Done {
         match request {
-            Request::Control(words) => self.control(from, &words),
+            Request::Control(words) => self.control(from, &words, now),
             Request::Path(path, operation) => self.on_node(from, transaction, &path, &operation),
             Request::GetSpecialPermissions(special) => self.special_permissions(from, special),
             Request::SetSpecialPermissions(special, permissions) => {
                 self.set_special_permissions(from, special, permissions)
             }
-            Request::Watch(watch) => self.watch(from, watch),
+            Request::Watch(watch) => self.watch(from, watch, None),
+            Request::WatchDepth(watch, depth) => self.watch(from, watch, Some(depth)),
             Request::Unwatch(watch) => self.unwatch(from, &watch),
             Request::ResetWatches => self.reset_watches(from),
             Request::TransactionStart => self.start_transaction(from, transaction),
             Request::TransactionEnd { commit } => self.end_transaction(from, transaction, commit),
-            Request::Introduce { domain, frame: _, port: _ } => self.introduce(from, domain, now),
+            // Dom0 alone comes by here, which is there already.
+            Request::Introduce { .. } => Ok(Answer::of(Reply::Done(Operation::Introduce))),
             Request::Release(domain) => self.release(from, domain),
+            Request::Resume(domain) => self.resume(from, domain),
+            Request::SetTarget { domain, target } => self.set_target(from, domain, target),
             Request::GetDomainPath(domain) => Ok(Answer::of(Reply::DomainPath(domain.home()))),
             Request::IsDomainIntroduced(domain) => self.is_introduced(from, domain),
+            Request::GetFeature(domain) => self.get_feature(from, domain),
+            Request::SetFeature { domain, value } => self.set_feature(from, domain, value, now),
+            Request::GetQuota { domain, name } => self.get_quota(from, domain, name.as_deref()),
+            Request::SetQuota { domain, name, value } => self.set_quota(from, domain, &name, value),
             Request::Restrict(domain) => self.restrict(from, domain, now),
         }
     }
@@ -200,8 +267,12 @@ impl Store {
         path: &Path,
         operation: &PathOperation,
     ) -> Done {
+        if let PathOperation::SetPermissions(permissions) = operation {
+            self.require_named(from, permissions)?;
+        }
+        let caller = self.connection(from)?.caller;
+        let quota = &self.quota(caller);
         let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
-        let (caller, quota) = (connection.caller, &self.limits.quota);
         if transaction == TransactionId::NONE {
             let Edit { reply, change } = apply(&mut self.tree, caller, quota, path, operation)?;
             let notices = self.announce(change.as_slice());
@@ -221,9 +292,9 @@ impl Store {
 
     /// Refuses everybody but dom0.
     fn require_dom0(&self, from: ConnectionId) -> Result<(), Refusal> {
-        match self.connection(from)?.caller {
-            Caller::Dom0 => Ok(()),
-            Caller::Domain(_) => Err(Refusal::Denied),
+        match self.connection(from)?.caller.limited() {
+            None => Ok(()),
+            Some(_) => Err(Refusal::Denied),
         }
     }
 
@@ -231,6 +302,10 @@ impl Store {
         let rates = self.limits.rates;
         self.domains.entry(domain).or_insert_with(|| Domain::new(rates, now))
     }
+}
+
+fn answered(done: Done) -> Answer {
+    done.unwrap_or_else(|refusal| Answer::of(Reply::Error(refusal.code())))
 }
 
 /// What a message costs, whether it makes sense or not.

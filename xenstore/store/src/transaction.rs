@@ -5,6 +5,7 @@
 //! the live tree, and stands there if every reply is the same. And what changed nothing stands where
 //! it began, whatever others did since.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::mem::size_of;
 
@@ -13,7 +14,7 @@ use xenstore_wire::{Component, Path, PathOperation, Permissions, Reply};
 use crate::caller::Caller;
 use crate::change::Change;
 use crate::edit::{Edit, apply};
-use crate::quota::{DOM0_TRANSACTION_BYTES_MAX, Quota};
+use crate::quota::{DOM0_TRANSACTION_BYTES_MAX, Quota, fits};
 use crate::refusal::Refusal;
 use crate::tree::Tree;
 
@@ -26,6 +27,8 @@ pub(crate) struct Transaction {
     tree: Tree,
     record: Vec<Entry>,
     record_bytes: usize,
+    /// The nodes that it looked at or changed.
+    touched: BTreeSet<Path>,
     changes: Vec<Change>,
 }
 
@@ -44,8 +47,14 @@ impl Transaction {
             tree: live.clone(),
             record: Vec::new(),
             record_bytes: 0,
+            touched: BTreeSet::new(),
             changes: Vec::new(),
         }
+    }
+
+    /// About how much memory it takes beside its tree.
+    pub(crate) fn bytes(&self) -> usize {
+        self.record_bytes
     }
 
     /// Does an operation on the transaction's own tree, and records it with its reply: a refusal
@@ -58,8 +67,20 @@ impl Transaction {
         operation: &PathOperation,
     ) -> Result<Reply, Refusal> {
         // Room for the reply is only known afterwards: the bound is passed by one entry at most.
-        if self.record_bytes >= bytes_max(caller, quota) {
+        let is_full = match caller.limited() {
+            None => self.record_bytes >= DOM0_TRANSACTION_BYTES_MAX,
+            // The quota is less what the record holds already.
+            Some(domain) => !fits(self.tree.bytes_of(domain), quota.memory),
+        };
+        if is_full {
             return Err(Refusal::Quota);
+        }
+        if !self.touched.contains(path) {
+            let nodes = caller.limited().map_or(0, |_| quota.transaction_nodes);
+            if !fits(self.touched.len() + 1, nodes) {
+                return Err(Refusal::Quota);
+            }
+            self.touched.insert(path.clone());
         }
         let (outcome, change) = ask(&mut self.tree, caller, quota, path, operation);
         let entry =
@@ -125,15 +146,16 @@ impl Entry {
                 names.iter().map(|name| size_of::<Component>() + name.as_str().len()).sum()
             }
             Reply::Permissions(permissions) => size_of_permissions(permissions),
-            Reply::Text(text) => text.len(),
+            Reply::QuotaNames(text) | Reply::Text(text) => text.len(),
             Reply::Done(_)
+            | Reply::Number(..)
             | Reply::Transaction(_)
             | Reply::DomainPath(_)
             | Reply::Introduced(_)
             | Reply::Error(_) => 0,
         };
-        // The path is kept twice, in the record and in the change.
-        size_of::<Self>() + size_of::<Change>() + 2 * self.path.as_str().len() + asked + answered
+        // The path is kept three times: in the record, in the change, and among those touched.
+        size_of::<Self>() + size_of::<Change>() + 3 * self.path.as_str().len() + asked + answered
     }
 }
 
@@ -153,13 +175,6 @@ fn ask(
 
 fn size_of_permissions(permissions: &Permissions) -> usize {
     permissions.entries() * size_of::<Permissions>()
-}
-
-fn bytes_max(caller: Caller, quota: &Quota) -> usize {
-    match caller {
-        Caller::Dom0 => DOM0_TRANSACTION_BYTES_MAX,
-        Caller::Domain(_) => usize::try_from(quota.transaction_bytes).unwrap_or(usize::MAX),
-    }
 }
 
 /// The reply as the caller got it.

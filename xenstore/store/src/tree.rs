@@ -8,13 +8,25 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
 
-use xenstore_wire::{Component, DomainId, Path, Permissions};
+use xenstore_wire::{Access, Component, DomainId, Path, Permissions};
+
+/// About what a node takes beside its name, value and permissions.
+const NODE_BYTES: usize = size_of::<Node>() + size_of::<Component>();
+/// What one entry of a node's permissions takes.
+const ENTRY_BYTES: usize = size_of::<(DomainId, Access)>();
+
+/// What belongs to one domain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Estate {
+    nodes: usize,
+    bytes: usize,
+}
 
 /// The nodes, and how many of them belong to whom. A clone shares everything.
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
     root: Arc<Node>,
-    owned: Arc<BTreeMap<DomainId, u32>>,
+    owned: Arc<BTreeMap<DomainId, Estate>>,
     generation: u64,
 }
 
@@ -59,10 +71,37 @@ impl Node {
         self.generation
     }
 
+    /// About how many bytes of memory it takes under a name of this length.
+    fn bytes(&self, name: usize) -> usize {
+        bytes_of_node(name, self.value.len(), &self.permissions)
+    }
+
+    /// The children, each with the length of its name.
+    fn named_children(&self) -> impl Iterator<Item = (usize, &Self)> {
+        self.children.iter().map(|(name, child)| (name.as_str().len(), child.as_ref()))
+    }
+
     /// The node at these steps below this one.
     pub(crate) fn descend<'a>(&self, mut steps: impl Iterator<Item = &'a str>) -> Option<&Self> {
         steps.try_fold(self, |node, step| node.children.get(step).map(Arc::as_ref))
     }
+}
+
+impl Estate {
+    fn gain(&mut self, bytes: usize) {
+        self.nodes += 1;
+        self.bytes += bytes;
+    }
+
+    fn lose(&mut self, bytes: usize) {
+        self.nodes = self.nodes.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+/// About how many bytes of memory a node takes with a name and a value of these lengths.
+pub(crate) fn bytes_of_node(name: usize, value: usize, permissions: &Permissions) -> usize {
+    NODE_BYTES + name + value + permissions.entries() * ENTRY_BYTES
 }
 
 /// Takes a subtree apart in a loop: the compiler's own drop would recurse as deep as the tree.
@@ -81,11 +120,14 @@ impl Tree {
     /// A tree of one node that belongs to dom0 alone.
     pub(crate) fn new() -> Self {
         let permissions = Arc::new(Permissions::private(DomainId::DOM0));
-        Self {
+        let mut tree = Self {
             root: Arc::new(Node::new(permissions, 0)),
-            owned: Arc::new(BTreeMap::from([(DomainId::DOM0, 1)])),
+            owned: Arc::default(),
             generation: 0,
-        }
+        };
+        let root = Estate { nodes: 1, bytes: tree.root.bytes(0) };
+        tree.own(DomainId::DOM0, |estate| *estate = root);
+        tree
     }
 
     /// True when both are one tree, and nothing was changed since.
@@ -94,8 +136,13 @@ impl Tree {
     }
 
     /// How many nodes belong to a domain.
-    pub(crate) fn owned_by(&self, domain: DomainId) -> u32 {
-        self.owned.get(&domain).copied().unwrap_or(0)
+    pub(crate) fn owned_by(&self, domain: DomainId) -> usize {
+        self.owned.get(&domain).map_or(0, |estate| estate.nodes)
+    }
+
+    /// About how many bytes of memory the nodes take that belong to a domain.
+    pub(crate) fn bytes_of(&self, domain: DomainId) -> usize {
+        self.owned.get(&domain).map_or(0, |estate| estate.bytes)
     }
 
     pub(crate) fn find(&self, path: &Path) -> Option<&Node> {
@@ -118,17 +165,23 @@ impl Tree {
     /// Gives an existing node another value.
     pub(crate) fn set_value(&mut self, path: &Path, value: Arc<[u8]>) {
         if let Some(node) = self.node_mut(path) {
-            node.value = value;
+            let owner = node.permissions.owner;
+            let after = value.len();
+            let before = mem::replace(&mut node.value, value).len();
+            self.own(owner, |estate| estate.bytes = (estate.bytes + after).saturating_sub(before));
         }
     }
 
     /// Gives an existing node other permissions.
     pub(crate) fn set_permissions(&mut self, path: &Path, permissions: Arc<Permissions>) {
+        let name = path.last().map_or(0, str::len);
         let owner = permissions.owner;
         if let Some(node) = self.node_mut(path) {
-            let before = mem::replace(&mut node.permissions, permissions);
-            self.count(before.owner, -1);
-            self.count(owner, 1);
+            let (before, bytes) = (node.permissions.owner, node.bytes(name));
+            node.permissions = permissions;
+            let after = node.bytes(name);
+            self.own(before, |estate| estate.lose(bytes));
+            self.own(owner, |estate| estate.gain(after));
         }
     }
 
@@ -136,12 +189,12 @@ impl Tree {
     pub(crate) fn create(&mut self, path: &Path, permissions: &Arc<Permissions>, value: Arc<[u8]>) {
         self.generation += 1;
         let generation = self.generation;
-        let mut made = 0;
+        let mut made = Estate::default();
         let mut node = Arc::make_mut(&mut self.root);
         for step in path.names() {
             if !node.children.contains_key(&step) {
                 node.generation = generation;
-                made += 1;
+                made.gain(bytes_of_node(step.as_str().len(), 0, permissions));
             }
             let child = node
                 .children
@@ -149,8 +202,12 @@ impl Tree {
                 .or_insert_with(|| Arc::new(Node::new(permissions.clone(), generation)));
             node = Arc::make_mut(child);
         }
+        made.bytes += value.len();
         node.value = value;
-        self.count(permissions.owner, made);
+        self.own(permissions.owner, |estate| {
+            estate.nodes += made.nodes;
+            estate.bytes += made.bytes;
+        });
     }
 
     /// Takes a node out of the tree, with everything below it. The root stays.
@@ -158,10 +215,10 @@ impl Tree {
         self.find(path)?;
         let name = path.last()?;
         let removed = self.node_mut(&path.parent()?)?.children.remove(name)?;
-        let mut waiting = Vec::from([removed.as_ref()]);
-        while let Some(node) = waiting.pop() {
-            self.count(node.permissions.owner, -1);
-            waiting.extend(node.children.values().map(Arc::as_ref));
+        let mut waiting = Vec::from([(name.len(), removed.as_ref())]);
+        while let Some((name, node)) = waiting.pop() {
+            self.own(node.permissions.owner, |estate| estate.lose(node.bytes(name)));
+            waiting.extend(node.named_children());
         }
         Some(removed)
     }
@@ -186,20 +243,21 @@ impl Tree {
             false => Visit::Descend,
         });
         for path in paths {
-            if let Some(node) = self.node_mut(&path) {
-                let permissions = Arc::make_mut(&mut node.permissions);
+            if let Some(node) = self.find(&path) {
+                let mut permissions = node.permissions.as_ref().clone();
                 permissions.exceptions.retain(|(who, _)| *who != domain);
+                self.set_permissions(&path, Arc::new(permissions));
             }
         }
     }
 
     /// True when the books say of every domain what is in the tree.
     pub(crate) fn is_consistent(&self) -> bool {
-        let mut counted: BTreeMap<DomainId, u32> = BTreeMap::new();
-        let mut waiting = Vec::from([self.root.as_ref()]);
-        while let Some(node) = waiting.pop() {
-            *counted.entry(node.permissions.owner).or_default() += 1;
-            waiting.extend(node.children.values().map(Arc::as_ref));
+        let mut counted: BTreeMap<DomainId, Estate> = BTreeMap::new();
+        let mut waiting = Vec::from([(0, self.root.as_ref())]);
+        while let Some((name, node)) = waiting.pop() {
+            counted.entry(node.permissions.owner).or_default().gain(node.bytes(name));
+            waiting.extend(node.named_children());
         }
         counted == *self.owned
     }
@@ -237,11 +295,11 @@ impl Tree {
         Some(node)
     }
 
-    fn count(&mut self, owner: DomainId, change: i32) {
+    fn own(&mut self, owner: DomainId, change: impl FnOnce(&mut Estate)) {
         let owned = Arc::make_mut(&mut self.owned);
-        let count = owned.entry(owner).or_default();
-        *count = count.saturating_add_signed(change);
-        if *count == 0 {
+        let estate = owned.entry(owner).or_default();
+        change(estate);
+        if estate.nodes == 0 {
             owned.remove(&owner);
         }
     }

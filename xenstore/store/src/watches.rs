@@ -6,7 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use xenstore_wire::{Name, Path, Special, Token, WatchEvent};
+use xenstore_wire::{DomainId, DomainSpecial, Name, Path, Special, Token, WatchEvent};
 
 use crate::change::Change;
 use crate::connection::ConnectionId;
@@ -16,6 +16,7 @@ use crate::connection::ConnectionId;
 pub(crate) enum Target {
     Node(Path),
     Special(Special),
+    DomainSpecial(DomainSpecial),
 }
 
 /// One connection's watch on some target.
@@ -26,6 +27,8 @@ struct Watcher {
     /// Where the watch was named from, when it was named by a relative path: what changed is told
     /// as seen from there.
     from: Option<Path>,
+    /// How many steps below the node it hears of; of a special name, that it hears of each domain.
+    depth: Option<u16>,
 }
 
 /// All watches, by what they are on.
@@ -36,6 +39,7 @@ pub(crate) struct Watches {
     /// those, however deep it is.
     lengths: BTreeMap<usize, usize>,
     specials: BTreeMap<Special, Vec<Watcher>>,
+    domain_specials: BTreeMap<DomainSpecial, Vec<Watcher>>,
 }
 
 impl Target {
@@ -45,6 +49,7 @@ impl Target {
             Name::Absolute(path) => (Self::Node(path.clone()), None),
             Name::Relative(path) => (Self::Node(path.under(home)), Some(home.clone())),
             Name::Special(special) => (Self::Special(*special), None),
+            Name::DomainSpecial(special) => (Self::DomainSpecial(special.clone()), None),
         }
     }
 }
@@ -65,9 +70,13 @@ impl Watches {
         connection: ConnectionId,
         token: Token,
         from: Option<Path>,
+        depth: Option<u16>,
     ) {
-        let watcher = Watcher { connection, token, from };
+        let watcher = Watcher { connection, token, from, depth };
         match target {
+            Target::DomainSpecial(special) => {
+                self.domain_specials.entry(special.clone()).or_default().push(watcher);
+            }
             Target::Special(special) => self.specials.entry(*special).or_default().push(watcher),
             Target::Node(path) => {
                 let watchers = self.nodes.entry(path.clone()).or_default();
@@ -84,6 +93,13 @@ impl Watches {
         let leaves =
             |watcher: &Watcher| watcher.connection == connection && watcher.token == *token;
         match target {
+            Target::DomainSpecial(special) => {
+                let Some(watchers) = self.domain_specials.get_mut(special) else { return };
+                watchers.retain(|watcher| !leaves(watcher));
+                if watchers.is_empty() {
+                    self.domain_specials.remove(special);
+                }
+            }
             Target::Special(special) => {
                 if let Some(watchers) = self.specials.get_mut(special) {
                     watchers.retain(|watcher| !leaves(watcher));
@@ -122,7 +138,11 @@ impl Watches {
             let ends_a_step =
                 length == 1 || matches!(path.as_bytes().get(length), None | Some(b'/'));
             let Some(watched) = path.get(..length).filter(|_| ends_a_step) else { continue };
+            let below = path.get(length..).unwrap_or_default();
             for watcher in self.nodes.get(watched).into_iter().flatten() {
+                if watcher.depth.is_some_and(|depth| steps(below) > usize::from(depth)) {
+                    continue;
+                }
                 hear(watcher.connection, Concern::Changed, watcher.event(&change.path));
             }
         }
@@ -141,16 +161,41 @@ impl Watches {
         }
     }
 
-    /// Who watches a special name, with the event that tells of it.
+    /// Who watches a special name, with the events that tell that it happened to some domains: one
+    /// for all of them, or one for each where the watcher asked to be told so.
     pub(crate) fn on(
         &self,
         special: Special,
-    ) -> impl Iterator<Item = (ConnectionId, WatchEvent)> + '_ {
-        self.specials.get(&special).into_iter().flatten().map(move |watcher| {
-            let event = WatchEvent { name: Name::Special(special), token: watcher.token.clone() };
-            (watcher.connection, event)
-        })
+        domains: &[DomainId],
+    ) -> Vec<(ConnectionId, WatchEvent)> {
+        let mut told = Vec::new();
+        let mut tell = |watcher: &Watcher, name| {
+            told.push((watcher.connection, WatchEvent { name, token: watcher.token.clone() }));
+        };
+        let names: Vec<_> =
+            domains.iter().map(|domain| DomainSpecial::new(special, *domain)).collect();
+        for watcher in self.specials.get(&special).into_iter().flatten() {
+            match watcher.depth {
+                None => tell(watcher, Name::Special(special)),
+                Some(_) => {
+                    for name in &names {
+                        tell(watcher, Name::DomainSpecial(name.clone()));
+                    }
+                }
+            }
+        }
+        for name in &names {
+            for watcher in self.domain_specials.get(name).into_iter().flatten() {
+                tell(watcher, Name::DomainSpecial(name.clone()));
+            }
+        }
+        told
     }
+}
+
+/// How many steps a path has that was cut off another at the end of a step.
+fn steps(below: &str) -> usize {
+    below.split('/').filter(|step| !step.is_empty()).count()
 }
 
 /// How a change concerns a watch.
@@ -211,7 +256,7 @@ mod tests {
             let mut left = added.clone();
             for (index, who) in &added {
                 let target = Target::Node(path(*index));
-                watches.add(&target, ConnectionId(*who), token.clone(), None);
+                watches.add(&target, ConnectionId(*who), token.clone(), None, None);
             }
             for (index, who) in &removed {
                 watches.remove(&Target::Node(path(*index)), ConnectionId(*who), &token);

@@ -23,6 +23,10 @@ impl DomainId {
     /// The highest number a domain can have: one below `DOMID_FIRST_RESERVED` of `xen.h`.
     pub const MAX: Self = Self(0x7fef);
 
+    /// `DOMID_ANY` of `xen.h`: among a node's permissions it stands for every domain. None has it,
+    /// and it is not read as one's number.
+    pub const ANY: Self = Self(0x7ff5);
+
     /// The domain of a number.
     pub fn new(number: u16) -> Result<Self, DomainIdRefusal> {
         if number <= Self::MAX.0 { Ok(Self(number)) } else { Err(DomainIdRefusal) }

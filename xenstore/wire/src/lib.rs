@@ -29,7 +29,8 @@ pub use error_code::ErrorCode;
 pub use header::{Header, PAYLOAD_MAX, PayloadTooLong, TransactionId};
 pub use operation::Operation;
 pub use path::{
-    ABSOLUTE_PATH_MAX, Component, Name, Path, PathRefusal, RELATIVE_PATH_MAX, RelativePath, Special,
+    ABSOLUTE_PATH_MAX, Component, DomainSpecial, Name, Path, PathRefusal, RELATIVE_PATH_MAX,
+    RelativePath, Special,
 };
 pub use permissions::{Access, Permissions, PermissionsRefusal};
 pub use reply::{Reply, ReplyRefusal};

@@ -2,11 +2,14 @@
 //!
 //! Each is parsed once and never checked again. Who may go there is for the store to say.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::borrow::Borrow;
 use core::fmt;
 use core::str::FromStr;
+
+use crate::DomainId;
 
 /// The most bytes of an absolute path: `XENSTORE_ABS_PATH_MAX` of `xs_wire.h`.
 pub const ABSOLUTE_PATH_MAX: usize = 3072;
@@ -64,6 +67,14 @@ pub enum Special {
     ReleaseDomain,
 }
 
+/// A special name that is about one domain: `@releaseDomain/7`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DomainSpecial {
+    special: Special,
+    domain: DomainId,
+    text: Arc<str>,
+}
+
 /// What can be watched: a node by either kind of path, or a special name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Name {
@@ -73,6 +84,8 @@ pub enum Name {
     Relative(RelativePath),
     /// No node.
     Special(Special),
+    /// No node, and about one domain.
+    DomainSpecial(DomainSpecial),
 }
 
 impl Path {
@@ -87,7 +100,7 @@ impl Path {
         match Name::parse(bytes)? {
             Name::Absolute(path) => Ok(path),
             Name::Relative(_) => Err(PathRefusal::NotAbsolute),
-            Name::Special(_) => Err(PathRefusal::UnknownSpecial),
+            Name::Special(_) | Name::DomainSpecial(_) => Err(PathRefusal::UnknownSpecial),
         }
     }
 
@@ -96,7 +109,7 @@ impl Path {
         match Name::parse(bytes)? {
             Name::Absolute(path) => Ok(path),
             Name::Relative(path) => Ok(path.under(home)),
-            Name::Special(_) => Err(PathRefusal::UnknownSpecial),
+            Name::Special(_) | Name::DomainSpecial(_) => Err(PathRefusal::UnknownSpecial),
         }
     }
 
@@ -229,17 +242,55 @@ impl Special {
     }
 }
 
+impl DomainSpecial {
+    /// What happens to one domain.
+    #[must_use]
+    pub fn new(special: Special, domain: DomainId) -> Self {
+        let text = Arc::from(format!("{}/{domain}", special.as_str()));
+        Self { special, domain, text }
+    }
+
+    /// What happens.
+    #[must_use]
+    pub fn special(&self) -> Special {
+        self.special
+    }
+
+    /// The domain.
+    #[must_use]
+    pub fn domain(&self) -> DomainId {
+        self.domain
+    }
+
+    /// Reads what follows a special name and its `/`.
+    fn parse(special: Special, rest: &[u8]) -> Result<Self, PathRefusal> {
+        let domain = DomainId::parse(rest).map_err(|_| PathRefusal::UnknownSpecial)?;
+        // One name for one domain: no leading noughts.
+        match format!("{domain}").as_bytes() == rest {
+            true => Ok(Self::new(special, domain)),
+            false => Err(PathRefusal::UnknownSpecial),
+        }
+    }
+}
+
 impl Name {
     /// Reads either kind of path, or a special name.
     pub fn parse(bytes: &[u8]) -> Result<Self, PathRefusal> {
         match bytes {
             [] => Err(PathRefusal::Empty),
             b"/" => Ok(Self::Absolute(Path::root())),
-            [b'@', ..] => Special::ALL
-                .into_iter()
-                .find(|special| special.as_str().as_bytes() == bytes)
-                .map(Self::Special)
-                .ok_or(PathRefusal::UnknownSpecial),
+            [b'@', ..] => {
+                for special in Special::ALL {
+                    match bytes.strip_prefix(special.as_str().as_bytes()) {
+                        Some([]) => return Ok(Self::Special(special)),
+                        Some([b'/', rest @ ..]) => {
+                            return DomainSpecial::parse(special, rest).map(Self::DomainSpecial);
+                        }
+                        Some(_) | None => (),
+                    }
+                }
+                Err(PathRefusal::UnknownSpecial)
+            }
             [b'/', ..] => {
                 check(bytes, ABSOLUTE_PATH_MAX).map(|text| Self::Absolute(Path(Arc::from(text))))
             }
@@ -255,6 +306,7 @@ impl Name {
             Self::Absolute(path) => path.as_str(),
             Self::Relative(path) => path.as_str(),
             Self::Special(special) => special.as_str(),
+            Self::DomainSpecial(special) => &special.text,
         }
     }
 }
@@ -392,7 +444,7 @@ mod tests {
     #[test]
     fn the_longest_relative_path_stays_a_path_in_the_longest_home() {
         let relative = "a".repeat(RELATIVE_PATH_MAX);
-        let absolute = Path::parse_from(relative.as_bytes(), &crate::DomainId::MAX.home());
+        let absolute = Path::parse_from(relative.as_bytes(), &DomainId::MAX.home());
         let absolute = absolute.expect("a relative path within its limit");
         assert_eq!(Path::parse(absolute.as_str().as_bytes()), Ok(absolute));
     }

@@ -29,7 +29,7 @@ pub struct Permissions {
     pub owner: DomainId,
     /// What every domain may do that no exception names.
     pub default: Access,
-    /// What single domains may do instead; the first entry of a domain holds.
+    /// What single domains may do instead; the first entry of a domain, or of all, holds.
     pub exceptions: Vec<(DomainId, Access)>,
 }
 
@@ -94,8 +94,15 @@ impl Permissions {
         if domain == self.owner {
             return Access::Both;
         }
-        let exception = self.exceptions.iter().find(|(named, _)| *named == domain);
+        let named = |named| named == domain || named == DomainId::ANY;
+        let exception = self.exceptions.iter().find(|(who, _)| named(*who));
         exception.map_or(self.default, |(_, access)| *access)
+    }
+
+    /// True when an entry stands for every domain.
+    #[must_use]
+    pub fn names_all(&self) -> bool {
+        self.exceptions.iter().any(|(who, _)| *who == DomainId::ANY)
     }
 
     /// Reads one entry or more to the end of a payload.
@@ -105,7 +112,11 @@ impl Permissions {
         while !strings.is_empty() {
             exceptions.push(entry(&mut strings)?);
         }
-        Ok(Self { owner, default, exceptions })
+        // All domains can't own a node together.
+        match owner == DomainId::ANY {
+            true => Err(PermissionsRefusal),
+            false => Ok(Self { owner, default, exceptions }),
+        }
     }
 
     /// Appends every entry, each ended by a NUL.
@@ -121,7 +132,10 @@ fn entry(strings: &mut Strings<'_>) -> Result<(DomainId, Access), PermissionsRef
     let (letter, number) =
         strings.take().ok().and_then(<[u8]>::split_first).ok_or(PermissionsRefusal)?;
     let access = Access::from_letter(*letter).ok_or(PermissionsRefusal)?;
-    let domain = DomainId::parse(number).map_err(|_| PermissionsRefusal)?;
+    let domain = match number {
+        b"32757" => DomainId::ANY,
+        number => DomainId::parse(number).map_err(|_| PermissionsRefusal)?,
+    };
     Ok((domain, access))
 }
 
@@ -150,8 +164,18 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_may_stand_for_every_domain_that_none_before_it_names() {
+        let permissions = parse(b"n7\0n5\0r32757\0b6\0").expect("four entries");
+        let access = |number| permissions.access(DomainId::new(number).expect("a small number"));
+        assert_eq!([access(5), access(6), access(8)], [Access::None, Access::Read, Access::Read]);
+        assert_eq!(access(7), Access::Both);
+        assert!(permissions.names_all());
+        assert!(!parse(b"n7\0n5\0").expect("two entries").names_all());
+    }
+
+    #[test]
     fn entries_are_written_as_they_were_read() {
-        for text in [&b"n0\0"[..], b"n0\0r5\0", b"b32751\0w1\0r2\0n3\0"] {
+        for text in [&b"n0\0"[..], b"n0\0r5\0", b"n0\0r32757\0", b"b32751\0w1\0r2\0n3\0"] {
             let mut out = Vec::new();
             parse(text).expect("well-formed entries").append(&mut out);
             assert_eq!(out, text);

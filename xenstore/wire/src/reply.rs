@@ -37,6 +37,10 @@ pub enum Reply {
     DomainPath(Path),
     /// IS_DOMAIN_INTRODUCED: whether it is.
     Introduced(bool),
+    /// GET_FEATURE or GET_QUOTA: the value.
+    Number(Operation, u32),
+    /// GET_QUOTA: the names of all quotas, with blanks between them.
+    QuotaNames(Vec<u8>),
     /// CONTROL: what the command has to say.
     Text(Vec<u8>),
     /// The request was refused.
@@ -121,9 +125,15 @@ impl Reply {
                 b"OK" => Ok(Self::Done(operation)),
                 _ => Err(malformed),
             },
-            Operation::WatchEvent | Operation::GetFeature | Operation::GetQuota => {
-                Err(ReplyRefusal::UnknownOperation(number))
+            Operation::GetFeature | Operation::GetQuota => {
+                let text = Strings::only(payload)?;
+                match decimal(text).and_then(|value| u32::try_from(value).ok()) {
+                    Some(value) => Ok(Self::Number(operation, value)),
+                    None if operation == Operation::GetQuota => Ok(Self::QuotaNames(text.to_vec())),
+                    None => Err(malformed),
+                }
             }
+            Operation::WatchEvent => Err(ReplyRefusal::UnknownOperation(number)),
         }
     }
 
@@ -131,7 +141,8 @@ impl Reply {
     #[must_use]
     pub fn operation(&self) -> Operation {
         match self {
-            Self::Done(operation) => *operation,
+            Self::Done(operation) | Self::Number(operation, _) => *operation,
+            Self::QuotaNames(_) => Operation::GetQuota,
             Self::Value(_) => Operation::Read,
             Self::Names(_) => Operation::Directory,
             Self::Part { .. } => Operation::DirectoryPart,
@@ -174,7 +185,8 @@ impl Reply {
             Self::Introduced(introduced) => {
                 append_string(if *introduced { b"T" } else { b"F" }, out);
             }
-            Self::Text(text) => append_string(text, out),
+            Self::Number(_, number) => append_string(format!("{number}").as_bytes(), out),
+            Self::QuotaNames(text) | Self::Text(text) => append_string(text, out),
             Self::Error(code) => append_string(code.name().as_bytes(), out),
         }
     }
@@ -238,6 +250,9 @@ mod tests {
             Reply::DomainPath(crate::DomainId::MAX.home()),
             Reply::Introduced(true),
             Reply::Introduced(false),
+            Reply::Number(Operation::GetFeature, u32::MAX),
+            Reply::Number(Operation::GetQuota, 0),
+            Reply::QuotaNames(b"nodes watches".to_vec()),
             Reply::Text(b"several\nlines\n".to_vec()),
         ];
         replies.extend(ErrorCode::ALL.iter().copied().map(Reply::Error));

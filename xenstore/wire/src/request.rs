@@ -1,8 +1,8 @@
 //! What a client may ask, as a closed list, read from payloads and written to them.
 //!
 //! The operations that act on one node are grouped, so that path, permission and quota are decided
-//! in one place. Operations of the header that no server here serves yet (RESUME, SET_TARGET,
-//! features and quotas) are refused as unsupported.
+//! in one place. Whether a quota or a feature of some name or number exists is
+//! for the store to say.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -29,6 +29,9 @@ pub enum Request {
     SetSpecialPermissions(Special, Permissions),
     /// WATCH.
     Watch(Watch),
+    /// WATCH of what changes so many steps below a node at most, or of each domain that something
+    /// happens to.
+    WatchDepth(Watch, u16),
     /// UNWATCH.
     Unwatch(Watch),
     /// RESET_WATCHES.
@@ -51,10 +54,44 @@ pub enum Request {
     },
     /// RELEASE.
     Release(DomainId),
+    /// RESUME.
+    Resume(DomainId),
+    /// SET_TARGET.
+    SetTarget {
+        /// The domain that acts.
+        domain: DomainId,
+        /// The domain that it acts for.
+        target: DomainId,
+    },
     /// GET_DOMAIN_PATH.
     GetDomainPath(DomainId),
     /// IS_DOMAIN_INTRODUCED.
     IsDomainIntroduced(DomainId),
+    /// GET_FEATURE: of the caller where no domain is named.
+    GetFeature(Option<DomainId>),
+    /// SET_FEATURE.
+    SetFeature {
+        /// Whose.
+        domain: DomainId,
+        /// What is offered, a bit each.
+        value: u32,
+    },
+    /// GET_QUOTA: the list of names where none is named.
+    GetQuota {
+        /// Whose, everybody's where none is named.
+        domain: Option<DomainId>,
+        /// Which.
+        name: Option<Vec<u8>>,
+    },
+    /// SET_QUOTA.
+    SetQuota {
+        /// Whose, everybody's where none is named.
+        domain: Option<DomainId>,
+        /// Which.
+        name: Vec<u8>,
+        /// How much; zero is no limit.
+        value: u32,
+    },
     /// RESTRICT.
     Restrict(DomainId),
 }
@@ -86,9 +123,6 @@ pub enum RequestRefusal {
     /// The number is no operation's, or that of something only servers send.
     #[error("operation {0} is no request")]
     UnknownOperation(u32),
-    /// The operation is of the protocol, but not served.
-    #[error("{} is not supported", .0.name())]
-    Unsupported(Operation),
     /// The payload has too few strings or too many, or one isn't ended.
     #[error("the payload has the wrong number of strings")]
     WrongCount,
@@ -155,7 +189,7 @@ impl Request {
             Operation::Directory => path(PathOperation::Directory),
             Operation::Read => path(PathOperation::Read),
             Operation::GetPermissions => get_permissions(payload, home),
-            Operation::Watch => Ok(Self::Watch(Watch::parse(Strings::new(payload))?)),
+            Operation::Watch => watch(payload),
             Operation::Unwatch => Ok(Self::Unwatch(Watch::parse(Strings::new(payload))?)),
             // Servers have never looked at the payload of these two.
             Operation::TransactionStart => Ok(Self::TransactionStart),
@@ -173,17 +207,17 @@ impl Request {
             Operation::Rm => path(PathOperation::Rm),
             Operation::SetPermissions => set_permissions(payload, home),
             Operation::IsDomainIntroduced => Ok(Self::IsDomainIntroduced(domain(payload)?)),
+            Operation::Resume => Ok(Self::Resume(domain(payload)?)),
+            Operation::SetTarget => set_target(payload),
             Operation::Restrict => Ok(Self::Restrict(domain(payload)?)),
             Operation::DirectoryPart => directory_part(payload, home),
+            Operation::GetFeature => get_feature(payload),
+            Operation::SetFeature => set_feature(payload),
+            Operation::GetQuota => get_quota(payload),
+            Operation::SetQuota => set_quota(payload),
             Operation::WatchEvent | Operation::Error => {
                 Err(RequestRefusal::UnknownOperation(number))
             }
-            Operation::Resume
-            | Operation::SetTarget
-            | Operation::GetFeature
-            | Operation::SetFeature
-            | Operation::GetQuota
-            | Operation::SetQuota => Err(RequestRefusal::Unsupported(operation)),
         }
     }
 
@@ -195,15 +229,21 @@ impl Request {
             Self::Path(_, operation) => operation.operation(),
             Self::GetSpecialPermissions(_) => Operation::GetPermissions,
             Self::SetSpecialPermissions(..) => Operation::SetPermissions,
-            Self::Watch(_) => Operation::Watch,
+            Self::Watch(_) | Self::WatchDepth(..) => Operation::Watch,
             Self::Unwatch(_) => Operation::Unwatch,
             Self::ResetWatches => Operation::ResetWatches,
             Self::TransactionStart => Operation::TransactionStart,
             Self::TransactionEnd { .. } => Operation::TransactionEnd,
             Self::Introduce { .. } => Operation::Introduce,
             Self::Release(_) => Operation::Release,
+            Self::Resume(_) => Operation::Resume,
+            Self::SetTarget { .. } => Operation::SetTarget,
             Self::GetDomainPath(_) => Operation::GetDomainPath,
             Self::IsDomainIntroduced(_) => Operation::IsDomainIntroduced,
+            Self::GetFeature(_) => Operation::GetFeature,
+            Self::SetFeature { .. } => Operation::SetFeature,
+            Self::GetQuota { .. } => Operation::GetQuota,
+            Self::SetQuota { .. } => Operation::SetQuota,
             Self::Restrict(_) => Operation::Restrict,
         }
     }
@@ -239,6 +279,10 @@ impl Request {
                 permissions.append(out);
             }
             Self::Watch(watch) | Self::Unwatch(watch) => watch.append(out),
+            Self::WatchDepth(watch, depth) => {
+                watch.append(out);
+                append_string(format!("{depth}").as_bytes(), out);
+            }
             Self::ResetWatches | Self::TransactionStart => out.push(0),
             Self::TransactionEnd { commit } => {
                 append_string(if *commit { b"T" } else { b"F" }, out)
@@ -246,7 +290,26 @@ impl Request {
             Self::Introduce { domain, frame, port } => {
                 append_string(format!("{domain}\0{frame}\0{port}").as_bytes(), out);
             }
+            Self::GetFeature(domain) => append_domain(*domain, out),
+            Self::SetFeature { domain, value } => {
+                append_string(format!("{domain}\0{value}").as_bytes(), out);
+            }
+            Self::GetQuota { domain, name } => {
+                append_domain(*domain, out);
+                if let Some(name) = name {
+                    append_string(name, out);
+                }
+            }
+            Self::SetQuota { domain, name, value } => {
+                append_domain(*domain, out);
+                append_string(name, out);
+                append_string(format!("{value}").as_bytes(), out);
+            }
+            Self::SetTarget { domain, target } => {
+                append_string(format!("{domain}\0{target}").as_bytes(), out);
+            }
             Self::Release(domain)
+            | Self::Resume(domain)
             | Self::GetDomainPath(domain)
             | Self::IsDomainIntroduced(domain)
             | Self::Restrict(domain) => append_string(format!("{domain}").as_bytes(), out),
@@ -285,6 +348,78 @@ fn append_string(string: &[u8], out: &mut Vec<u8>) {
     out.push(0);
 }
 
+fn append_domain(domain: Option<DomainId>, out: &mut Vec<u8>) {
+    if let Some(domain) = domain {
+        append_string(format!("{domain}").as_bytes(), out);
+    }
+}
+
+/// All strings of a payload, of which there are few.
+fn strings<const MAX: usize>(payload: &[u8]) -> Result<Vec<&[u8]>, RequestRefusal> {
+    let mut strings = Strings::new(payload);
+    let mut found = Vec::new();
+    while !strings.is_empty() {
+        if found.len() == MAX {
+            return Err(RequestRefusal::WrongCount);
+        }
+        found.push(strings.take()?);
+    }
+    Ok(found)
+}
+
+fn number(text: &[u8]) -> Result<u32, RequestRefusal> {
+    let number = decimal(text).ok_or(RequestRefusal::Number)?;
+    u32::try_from(number).map_err(|_| RequestRefusal::Number)
+}
+
+fn get_feature(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    let domain = match strings::<1>(payload)?.as_slice() {
+        // Old clients can't send nothing: they send an empty string.
+        [] | [b""] => None,
+        [domain, ..] => Some(DomainId::parse(domain)?),
+    };
+    Ok(Request::GetFeature(domain))
+}
+
+fn set_feature(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    match strings::<2>(payload)?.as_slice() {
+        [domain, value] => {
+            Ok(Request::SetFeature { domain: DomainId::parse(domain)?, value: number(value)? })
+        }
+        _ => Err(RequestRefusal::WrongCount),
+    }
+}
+
+fn get_quota(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    let (domain, name) = match strings::<2>(payload)?.as_slice() {
+        [] | [b""] => (None, None),
+        [name] => (None, Some(name.to_vec())),
+        [domain, name, ..] => (Some(DomainId::parse(domain)?), Some(name.to_vec())),
+    };
+    Ok(Request::GetQuota { domain, name })
+}
+
+fn set_quota(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    let (domain, name, value) = match strings::<3>(payload)?.as_slice() {
+        [name, value] => (None, *name, number(value)?),
+        [domain, name, value] => (Some(DomainId::parse(domain)?), *name, number(value)?),
+        _ => return Err(RequestRefusal::WrongCount),
+    };
+    Ok(Request::SetQuota { domain, name: name.to_vec(), value })
+}
+
+fn watch(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    let mut strings = Strings::new(payload);
+    let (name, token) = (strings.take()?, strings.take()?);
+    let watch = Watch::of(name, token)?;
+    if strings.is_empty() {
+        return Ok(Request::Watch(watch));
+    }
+    let depth = decimal(Strings::only(strings.take_rest())?).ok_or(RequestRefusal::Number)?;
+    let depth = u16::try_from(depth).map_err(|_| RequestRefusal::Number)?;
+    Ok(Request::WatchDepth(watch, depth))
+}
+
 fn control(payload: &[u8]) -> Result<Request, RequestRefusal> {
     let mut strings = Strings::new(payload);
     let mut words = Vec::new();
@@ -300,6 +435,7 @@ fn get_permissions(payload: &[u8], home: &Path) -> Result<Request, RequestRefusa
         Name::Absolute(path) => Request::Path(path, operation),
         Name::Relative(path) => Request::Path(path.under(home), operation),
         Name::Special(special) => Request::GetSpecialPermissions(special),
+        Name::DomainSpecial(_) => return Err(PathRefusal::UnknownSpecial.into()),
     })
 }
 
@@ -313,6 +449,7 @@ fn set_permissions(payload: &[u8], home: &Path) -> Result<Request, RequestRefusa
             Request::Path(path.under(home), PathOperation::SetPermissions(permissions))
         }
         Name::Special(special) => Request::SetSpecialPermissions(special, permissions),
+        Name::DomainSpecial(_) => return Err(PathRefusal::UnknownSpecial.into()),
     })
 }
 
@@ -337,6 +474,14 @@ fn introduce(payload: &[u8]) -> Result<Request, RequestRefusal> {
     let port = decimal(strings.take()?).ok_or(RequestRefusal::Number)?;
     let port = u32::try_from(port).map_err(|_| RequestRefusal::Number)?;
     Ok(Request::Introduce { domain, frame, port })
+}
+
+/// Reads SET_TARGET. The form with one domain is of an old dialect and means something else there.
+fn set_target(payload: &[u8]) -> Result<Request, RequestRefusal> {
+    let mut strings = Strings::new(payload);
+    let domain = DomainId::parse(strings.take()?)?;
+    let target = DomainId::parse(Strings::only(strings.take_rest())?)?;
+    Ok(Request::SetTarget { domain, target })
 }
 
 fn domain(payload: &[u8]) -> Result<DomainId, RequestRefusal> {

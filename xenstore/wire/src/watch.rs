@@ -81,10 +81,15 @@ impl WatchEvent {
 }
 
 impl Watch {
-    /// Reads the two strings of WATCH and UNWATCH.
+    /// Reads the two strings of UNWATCH.
     pub(crate) fn parse(mut strings: Strings<'_>) -> Result<Self, WatchEventRefusal> {
         let name = strings.take().map_err(|_| WatchEventRefusal::Malformed)?;
         let token = Strings::only(strings.take_rest()).map_err(|_| WatchEventRefusal::Malformed)?;
+        Self::of(name, token)
+    }
+
+    /// A watch of a name and a token that was ended by a NUL.
+    pub(crate) fn of(name: &[u8], token: &[u8]) -> Result<Self, WatchEventRefusal> {
         let name = Name::parse(name).map_err(WatchEventRefusal::Name)?;
         Ok(Self { name, token: Token(Arc::from(token)) })
     }

@@ -162,7 +162,9 @@ fn configuration(places: &Places, slot: &Slot, converter: &Path) -> String {
          program = {program}\n\
          uid_base = {uid_base}\n\
          orphan_s = {ORPHAN_S}\n\
-         tty_wait_s = {TTY_WAIT_S}\n",
+         tty_wait_s = {TTY_WAIT_S}\n\
+         [host_console]\n\
+         login = \"\"\n",
         run = quoted(&places.run()),
         state = quoted(&places.state()),
         socket = quoted(&places.xenstore()),

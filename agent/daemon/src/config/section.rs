@@ -129,6 +129,11 @@ impl<'d, 't> Keys<'d, 't> {
         }
     }
 
+    /// A text, as it is.
+    pub(super) fn words(&mut self, name: &'static str, default: &str) -> String {
+        self.text(name).map_or_else(|| default.to_owned(), |(_, text)| text)
+    }
+
     /// A text; an empty one is none.
     pub(super) fn optional(&mut self, name: &'static str) -> Option<String> {
         self.text(name).map(|(_, text)| text).filter(|text| !text.is_empty())

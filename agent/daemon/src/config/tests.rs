@@ -24,7 +24,7 @@ fn the_shipped_file_documents_every_key() {
         assert!(!is_key || comment_before, "{line} has no comment");
     }
     let keys = lines.iter().filter(|line| line.contains(" = ") && !line.starts_with('#')).count();
-    assert_eq!(keys, 22);
+    assert_eq!(keys, 25);
 }
 
 #[test]
@@ -128,6 +128,13 @@ no transaction could ever open
 fn a_uid_range_among_the_hosts_own_is_refused() {
     let text = refused("[converters]\nuid_base = 1000\n");
     assert!(text.contains(":2:12: uid range at 1000 does not lie between"), "{text}");
+}
+
+#[test]
+fn a_device_models_program_is_a_path_or_none() {
+    assert!(Config::parse(Path::new(FILE), "[device_models]\nprogram = \"\"\n").is_ok());
+    let text = refused("[device_models]\nprogram = \"qemu\"\n");
+    assert!(text.contains("an absolute path, or empty"), "{text}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use restrict::{Moment, Reaped};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 use uuid::Uuid;
-use vncterm_control::{Answer, Farewell, Order, Refusal, State, VERSION};
+use vncterm_control::{Answer, Farewell, Order, Refusal, State, VERSION, shown_title};
 use vncterm_launch::Terminal;
 use xenstore_wire::DomainId;
 
@@ -80,6 +80,7 @@ async fn stopped(commands: &mut mpsc::UnboundedReceiver<Command>) {
         match command {
             Command::Stop(_) => return,
             Command::HandTty(_)
+            | Command::Rename(_)
             | Command::State(_)
             | Command::Thumbnail(_)
             | Command::View(..)
@@ -96,6 +97,7 @@ enum Pending {
     Thumbnail(oneshot::Sender<Option<String>>),
     View(oneshot::Sender<Result<(), NoViewer>>),
     Tty(Terminal),
+    Title,
 }
 
 /// Whose converter it is.
@@ -242,6 +244,9 @@ impl Keeping {
     fn obey(&mut self, command: Command) {
         match command {
             Command::HandTty(console) => self.hand_tty(console),
+            Command::Rename(title) => {
+                self.ask(&Order::Title(shown_title(&title)), &[], Pending::Title);
+            }
             Command::Stop(farewell) => self.stop(farewell),
             Command::State(asker) => self.ask(&Order::State, &[], Pending::State(asker)),
             Command::Thumbnail(asker) => {
@@ -257,8 +262,9 @@ impl Keeping {
     /// Sends an order whose answer somebody waits for.
     fn ask(&mut self, order: &Order, descriptors: &[OwnedFd], pending: Pending) {
         let gone = self.fault.is_some() || self.link_fault.is_some();
-        // A tty is no client's question: it is not lost because clients ask so much.
-        let full = self.pending.len() >= PENDING_MAX && !matches!(pending, Pending::Tty(_));
+        // These are no client's questions: they are not lost because clients ask so much.
+        let ours = matches!(pending, Pending::Tty(_) | Pending::Title);
+        let full = self.pending.len() >= PENDING_MAX && !ours;
         if full || gone || self.is_foreign() {
             return; // the asker hears that nobody answers
         }
@@ -364,10 +370,15 @@ impl Keeping {
                 let why = format!("the converter refuses it: {}", refusal_text(refusal));
                 self.tty_not_taken(Failure::Failed, why);
             }
+            // Old viewers keep the old name; new ones hear the new one.
+            (Pending::Title, Said::Done | Said::Refused(_)) => {}
             // An answer of the wrong kind is none: the asker hears that nobody answers.
             (Pending::State(_), Said::Done | Said::Refused(_) | Said::Thumbnail(_))
             | (Pending::Thumbnail(_), Said::Done | Said::Refused(_) | Said::State(_))
-            | (Pending::View(_) | Pending::Tty(_), Said::State(_) | Said::Thumbnail(_)) => {}
+            | (
+                Pending::View(_) | Pending::Tty(_) | Pending::Title,
+                Said::State(_) | Said::Thumbnail(_),
+            ) => {}
         }
     }
 

@@ -47,6 +47,9 @@ pub(crate) struct Assignment {
     pub(crate) title: String,
     /// What it reads.
     pub(crate) console: Console,
+    /// The line below what an earlier domain of the VM has left on the screen; empty where there is
+    /// nothing to part.
+    pub(crate) mark: String,
 }
 
 /// A converter that serves.
@@ -239,7 +242,7 @@ pub(super) async fn launch(
     Manifest::new(&facts)
         .and_then(|manifest| manifest.write(site))
         .map_err(system("write the converter's manifest"))?;
-    go(&mut link).await?;
+    go(&mut link, &assignment.mark).await?;
     let terminal = Some(assignment.console.terminal);
     Ok(Running { born, link, version: VERSION, log: Some(log), ports, identity, terminal })
 }
@@ -249,8 +252,17 @@ fn open(site: &Site, assignment: &Assignment) -> Result<Opened, LaunchError> {
     let Assignment { domain, vm, console, .. } = assignment;
     let number = domain.number();
     let uid = site.converters.uids.uid(number).ok_or(LaunchError::NoUid(number))?;
-    let tty = console.terminal.open()?;
-    let lock = open_lock(site, *domain, console.line)?;
+    let (tty, lock) = match console.line {
+        Line::Paravirtual | Line::Serial => {
+            (console.terminal.open()?, open_lock(site, *domain, console.line)?)
+        }
+        Line::Host => {
+            let (tty, other_end) = site
+                .host_console_ends(console.terminal)
+                .map_err(system("open the control domain's console"))?;
+            (tty, Some(other_end))
+        }
+    };
     let listen_from = |base: u16| listen(CONSOLE_ADDRESS, base.checked_add(number).unwrap_or(base));
     let rfb = match console.screen {
         Screen::Converter => Some(listen_from(site.consoles.vnc_base_port)?),
@@ -269,6 +281,7 @@ fn open(site: &Site, assignment: &Assignment) -> Result<Opened, LaunchError> {
         rfb: rfb.is_some(),
         text: true,
         lock: lock.is_some(),
+        pty: console.line == Line::Host,
     };
     let handed = Handed {
         tty,
@@ -282,7 +295,7 @@ fn open(site: &Site, assignment: &Assignment) -> Result<Opened, LaunchError> {
     Ok(Opened { handed, ports, start, uid })
 }
 
-/// The lock on a paravirtual console; a serial port has none.
+/// The lock on a paravirtual console; the others have none.
 pub(super) fn open_lock(
     site: &Site,
     domain: DomainId,
@@ -290,7 +303,7 @@ pub(super) fn open_lock(
 ) -> Result<Option<OwnedFd>, LockError> {
     match line {
         Line::Paravirtual => console_lock::lock(&site.consoles.lock_dir, domain).map(Some),
-        Line::Serial => Ok(None),
+        Line::Serial | Line::Host => Ok(None),
     }
 }
 
@@ -350,9 +363,9 @@ pub(super) fn look_at(identity: &Identity, moment: Moment) -> io::Result<Vec<Pro
     Ok(restrict::attest(&expected)?.properties().to_vec())
 }
 
-/// Lets an attested converter read its first byte.
-pub(super) async fn go(link: &mut Link) -> Result<(), LaunchError> {
-    let serial = link.order(&Order::Go, &[])?;
+/// Lets an attested converter read its first byte, below this mark.
+pub(super) async fn go(link: &mut Link, mark: &str) -> Result<(), LaunchError> {
+    let serial = link.order(&Order::Go(mark.to_owned()), &[])?;
     match in_time(link.hear()).await?? {
         Answer::To(to, Report::Done) if to == serial => Ok(()),
         // Before it goes it reads no tty, so that it can have lost none.

@@ -43,6 +43,9 @@ pub(super) struct Manifest {
     pub(super) uid: u32,
     terminal: String,
     serial: bool,
+    /// The control domain's.
+    #[serde(default)]
+    host: bool,
     vnc_port: Option<u16>,
     text_port: u16,
     pub(super) lock: bool,
@@ -114,6 +117,7 @@ impl Manifest {
             uid: start.uid,
             terminal: console.terminal.to_string(),
             serial: console.line == Line::Serial,
+            host: console.line == Line::Host,
             vnc_port: ports.vnc,
             text_port: ports.text,
             lock: start.lock,
@@ -166,7 +170,11 @@ impl Manifest {
 
     /// What it reads.
     pub(super) fn console(&self) -> Result<Console, ManifestError> {
-        let line = if self.serial { Line::Serial } else { Line::Paravirtual };
+        let line = match (self.host, self.serial) {
+            (true, _) => Line::Host,
+            (false, true) => Line::Serial,
+            (false, false) => Line::Paravirtual,
+        };
         let screen = if self.vnc_port.is_some() { Screen::Converter } else { Screen::Another };
         let terminal = Terminal::parse(self.terminal.as_bytes())?;
         Ok(Console { terminal, line, screen, written: 0 })
@@ -185,6 +193,7 @@ impl Manifest {
             rfb: self.vnc_port.is_some(),
             text: true,
             lock: self.lock,
+            pty: self.host,
         }
     }
 }
@@ -234,6 +243,7 @@ mod tests {
             rfb: false,
             text: true,
             lock: false,
+            pty: false,
         };
         let pid = i32::try_from(std::process::id()).unwrap();
         Manifest::new(&Facts {

@@ -1,5 +1,6 @@
 //! What every converter of this agent shares: the program, the empty network, the folders.
 
+use std::cell::RefCell;
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -8,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 use restrict::{FileId, NetworkError, Program, RangeError};
 use uuid::Uuid;
+use vncterm_launch::Terminal;
 
 use crate::config::{Config, Consoles, Converters};
+use crate::host_console::HostConsole;
 
 /// Control sockets and manifests, below the run folder.
 const CONVERTERS: &str = "converters";
@@ -31,6 +34,8 @@ pub(crate) struct Site {
     /// The same, open: paths through it stay short enough for a socket's name.
     folder_handle: File,
     screens: PathBuf,
+    /// The control domain's console, while it is of this agent's making.
+    host_console: RefCell<Option<HostConsole>>,
     _lock: File,
 }
 
@@ -94,6 +99,7 @@ impl Site {
         make_folder(run_dir, 0o755)?;
         let lock = lock(run_dir)?;
         config.converters.uids.refuse_host()?;
+        config.converters.uids.refuse_range(config.device_models.uids)?;
         let folder = run_dir.join(CONVERTERS);
         make_folder(&folder, 0o700)?;
         make_folder(&config.agent.state_dir, 0o700)?;
@@ -116,8 +122,33 @@ impl Site {
             folder,
             folder_handle,
             screens,
+            host_console: RefCell::new(None),
             _lock: lock,
         })
+    }
+
+    /// Opens the control domain's console, unless it is open; where its login is to be, if that is
+    /// new.
+    pub(crate) fn open_host_console(&self) -> io::Result<Option<Terminal>> {
+        let mut console = self.host_console.borrow_mut();
+        if console.is_some() {
+            return Ok(None);
+        }
+        let opened = HostConsole::open(self.consoles.columns, self.consoles.rows)?;
+        Ok(Some(console.insert(opened).terminal))
+    }
+
+    /// Where the control domain's console is, if it is of this agent's making.
+    pub(crate) fn host_terminal(&self) -> Option<Terminal> {
+        self.host_console.borrow().as_ref().map(|console| console.terminal)
+    }
+
+    /// Both ends of the control domain's console, if it is on this terminal.
+    pub(super) fn host_console_ends(&self, terminal: Terminal) -> io::Result<(OwnedFd, OwnedFd)> {
+        match &*self.host_console.borrow() {
+            Some(console) if console.terminal == terminal => console.ends(),
+            Some(_) | None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     /// Where manifests are.
@@ -220,6 +251,7 @@ mod tests {
                 folder: folder.to_owned(),
                 folder_handle: File::open(folder).unwrap(),
                 screens: folder.to_owned(),
+                host_console: RefCell::new(None),
                 _lock: lock(folder).unwrap(),
             }
         }

@@ -25,6 +25,7 @@ fn sighting(tty: &str) -> Sighting {
         tty: Tty::Named(terminal(tty), Line::Paravirtual),
         vnc_port: None,
         text_port: None,
+        device_model_pid: None,
     }
 }
 
@@ -33,7 +34,7 @@ const PORTS: Ports = Ports { vnc: Some(5901), text: 9501 };
 /// A host with one domain, 1, of VM 1, whose converter serves.
 fn serving() -> (Host, Life) {
     let mut host = Host::default();
-    let (life, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On);
+    let (life, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On, SavedBy::This);
     host.see(life, &sighting("/dev/pts/1"), 0);
     host.started(life, PORTS);
     (host, life)
@@ -50,7 +51,7 @@ fn starts(effects: &[Effect]) -> Vec<Life> {
 #[test]
 fn a_domain_is_met_served_and_forgotten() {
     let mut host = Host::default();
-    let (life, effects) = host.meet(domain(1), uuid(7), uuid(1), Wanted::On);
+    let (life, effects) = host.meet(domain(1), uuid(7), uuid(1), Wanted::On, SavedBy::This);
     let own =
         Effect::Own { vm: uuid(1), domain: domain(1), domain_uuid: uuid(7), wanted: Wanted::On };
     assert_eq!(effects, [own, Effect::Look { domain: domain(1) }]);
@@ -78,7 +79,7 @@ fn a_domain_is_met_served_and_forgotten() {
 #[test]
 fn the_second_domain_of_a_vm_waits_until_nothing_is_left_of_the_first() {
     let (mut host, first) = serving();
-    let (second, effects) = host.meet(domain(2), uuid(1), uuid(1), Wanted::On);
+    let (second, effects) = host.meet(domain(2), uuid(1), uuid(1), Wanted::On, SavedBy::This);
     assert_eq!(effects, []);
     assert_eq!(host.see(second, &sighting("/dev/pts/2"), 0), []);
     assert_eq!(host.owner(uuid(1)).unwrap().0, first);
@@ -97,7 +98,7 @@ fn the_second_domain_of_a_vm_waits_until_nothing_is_left_of_the_first() {
 fn a_number_that_comes_again_waits_until_nothing_is_left_of_the_old_domain() {
     let (mut host, first) = serving();
     host.end(domain(1));
-    let (second, effects) = host.meet(domain(1), uuid(2), uuid(2), Wanted::On);
+    let (second, effects) = host.meet(domain(1), uuid(2), uuid(2), Wanted::On, SavedBy::This);
     assert_eq!(effects, []);
     assert_eq!(host.life_of(domain(1)), Some(second));
     let effects = host.hear(first, Event::Ended(Served::Briefly));
@@ -107,7 +108,7 @@ fn a_number_that_comes_again_waits_until_nothing_is_left_of_the_old_domain() {
 #[test]
 fn a_console_that_is_off_stays_so() {
     let mut host = Host::default();
-    let (life, effects) = host.meet(domain(1), uuid(1), uuid(1), Wanted::Off);
+    let (life, effects) = host.meet(domain(1), uuid(1), uuid(1), Wanted::Off, SavedBy::This);
     assert!(matches!(effects.as_slice(), [Effect::Own { wanted: Wanted::Off, .. }]));
     assert_eq!(host.see(life, &sighting("/dev/pts/1"), 0), []);
 }
@@ -115,7 +116,7 @@ fn a_console_that_is_off_stays_so() {
 #[test]
 fn a_terminal_of_another_domain_is_refused_and_looked_at_when_it_is_free() {
     let (mut host, first) = serving();
-    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On);
+    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On, SavedBy::This);
     let effects = host.see(second, &sighting("/dev/pts/1"), 0);
     let name = "web".to_owned();
     let report = Effect::Report { life: second, domain: domain(2), name, doubt: Doubt::Taken(1) };
@@ -130,7 +131,7 @@ fn a_terminal_of_another_domain_is_refused_and_looked_at_when_it_is_free() {
 #[test]
 fn another_programs_port_means_that_it_serves_the_screen() {
     let mut host = Host::default();
-    let (life, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On);
+    let (life, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On, SavedBy::This);
     let qemus = Sighting { vnc_port: Some(5900), ..sighting("/dev/pts/1") };
     let effects = host.see(life, &qemus, 0);
     let [Effect::StartConverter { console, .. }] = effects.as_slice() else {
@@ -157,7 +158,7 @@ fn its_own_port_is_nobody_elses_even_after_its_converter_died() {
 fn ports_that_a_dead_agents_dead_converter_left_are_taken_back() {
     let mut host = Host::default();
     host.remember_ports(domain(1), PORTS);
-    let (life, effects) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On);
+    let (life, effects) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On, SavedBy::This);
     assert_eq!(effects.first(), Some(&Effect::Retract { domain: domain(1), ports: PORTS }));
     let stale = Sighting { vnc_port: PORTS.vnc, ..sighting("/dev/pts/1") };
     let effects = host.see(life, &stale, 0);
@@ -206,8 +207,8 @@ fn an_adopted_converter_is_published_again_and_stopped_with_its_guest() {
 #[test]
 fn a_failed_start_frees_the_terminal() {
     let mut host = Host::default();
-    let (first, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On);
-    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On);
+    let (first, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On, SavedBy::This);
+    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On, SavedBy::This);
     host.see(first, &sighting("/dev/pts/1"), 0);
     host.see(second, &sighting("/dev/pts/1"), 0);
     let effects = host.hear(first, Event::NotStarted(Failure::Failed));
@@ -215,16 +216,19 @@ fn a_failed_start_frees_the_terminal() {
 }
 
 #[test]
-fn the_control_domain_gets_no_converter() {
+fn the_control_domain_has_a_converter_if_it_has_a_console() {
     let mut host = Host::default();
-    let (life, _) = host.meet(DomainId::DOM0, uuid(1), uuid(1), Wanted::On);
-    assert_eq!(host.see(life, &sighting("/dev/pts/1"), 0), []);
+    let (life, _) = host.meet(DomainId::DOM0, uuid(1), uuid(1), Wanted::On, SavedBy::This);
+    assert_eq!(host.see(life, &Sighting { tty: Tty::Absent, ..sighting("/dev/pts/1") }, 0), []);
+    let on =
+        Sighting { tty: Tty::Named(terminal("/dev/pts/1"), Line::Host), ..sighting("/dev/pts/1") };
+    assert_eq!(starts(&host.see(life, &on, 0)), [life]);
 }
 
 /// A host with two domains whose converters serve: 1 on pts/1 and 2 on pts/2.
 fn two_serving() -> (Host, [Life; 2]) {
     let (mut host, first) = serving();
-    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On);
+    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On, SavedBy::This);
     host.see(second, &seconds("/dev/pts/2"), 0);
     host.started(second, Ports { vnc: Some(5902), text: 9502 });
     (host, [first, second])
@@ -295,11 +299,35 @@ fn whoever_is_missing_from_an_empty_store_is_unknown_until_it_is_seen() {
 fn a_start_that_was_put_off_takes_no_terminal_that_another_domain_has_got_since() {
     let (mut host, first) = serving();
     host.hear(first, Event::Ended(Served::Briefly));
-    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On);
+    let (second, _) = host.meet(domain(2), uuid(2), uuid(2), Wanted::On, SavedBy::This);
     assert_eq!(starts(&host.see(second, &seconds("/dev/pts/1"), 0)), [second]);
     let effects = host.hear(first, Event::Due);
     assert!(matches!(effects.as_slice(), [Effect::Report { doubt: Doubt::Taken(2), .. }]));
     let effects = host.hear(second, Event::NotStarted(Failure::Failed));
     assert!(effects.contains(&Effect::Look { domain: domain(1) }));
     assert_eq!(starts(&host.see(first, &sighting("/dev/pts/1"), 0)), [first]);
+}
+
+#[test]
+fn a_name_that_changes_reaches_the_converter_once_it_serves() {
+    let renames = |effects: Vec<Effect>| -> Vec<String> {
+        let title = |effect| match effect {
+            Effect::Rename { title, .. } => Some(title),
+            _ => None,
+        };
+        effects.into_iter().filter_map(title).collect()
+    };
+    let named = |name: &str| Sighting {
+        name: name.into(),
+        vnc_port: PORTS.vnc,
+        text_port: Some(PORTS.text),
+        ..sighting("/dev/pts/1")
+    };
+    let mut host = Host::default();
+    let (life, _) = host.meet(domain(1), uuid(1), uuid(1), Wanted::On, SavedBy::This);
+    assert_eq!(renames(host.see(life, &sighting("/dev/pts/1"), 0)), [""; 0]);
+    assert_eq!(renames(host.see(life, &Sighting { vnc_port: None, ..named("g1") }, 0)), [""; 0]);
+    assert_eq!(renames(host.started(life, PORTS)), ["g1"]);
+    assert_eq!(renames(host.see(life, &named("g1"), 0)), [""; 0]);
+    assert_eq!(renames(host.see(life, &named("g2"), 0)), ["g2"]);
 }

@@ -22,6 +22,8 @@ use crate::causes::causes;
 use crate::effect::Ports;
 use crate::paths;
 
+/// A port is published by a look, a write and its permissions.
+const OPERATIONS_A_PORT: usize = 3;
 /// How often a transaction is begun again that others got in the way of.
 const ATTEMPTS_MAX: u32 = 5;
 /// The shortest time between two read-backs of one guest's data: each may become a disk write.
@@ -142,7 +144,14 @@ impl Caretaker {
             Work::Look => self.look().await,
             Work::Publish(ports) => self.publish(ports).await,
             Work::Retract(ports) => self.retract(ports).await,
-            Work::Data(nodes) => self.change_data(&nodes).await,
+            Work::Data(nodes) => {
+                self.change_data(&nodes).await?;
+                if let Some(generation) = self.desk.generation() {
+                    let domain = self.domain;
+                    let _ = self.reports.send(Report::Written { domain, generation });
+                }
+                Ok(())
+            }
             Work::ReadBack(events) => {
                 for _ in 0..events.min(EVENTS_CHARGED_MAX) {
                     self.pay(Cost::Operation).await?;
@@ -165,6 +174,14 @@ impl Caretaker {
                 }
             }
         }
+    }
+
+    /// Takes the tokens of so many operations.
+    async fn pay_for(&mut self, operations: usize) -> Result<(), StoreFault> {
+        for _ in 0..operations {
+            self.pay(Cost::Operation).await?;
+        }
+        Ok(())
     }
 
     /// The bucket is empty: what the guest does has to wait.
@@ -223,13 +240,13 @@ impl Caretaker {
     /// Puts ports into the store, where no other program's stand.
     async fn publish(&mut self, ports: Ports) -> Result<(), StoreFault> {
         let domain = self.domain;
-        let vnc = ports.vnc.map(|port| (paths::vnc_port(domain), port));
-        let wanted: Vec<_> =
-            vnc.into_iter().chain([(paths::text_port(domain), ports.text)]).collect();
+        let screen = ports.vnc.map(|port| (paths::vnc_port(domain), port));
+        let text = (paths::text_port(domain), ports.text);
         let mut readable = Permissions::private(DomainId::DOM0);
         readable.exceptions.push((domain, Access::Read));
-        self.transact(3 * wanted.len(), async |tree| {
-            for (path, port) in &wanted {
+        let operations = OPERATIONS_A_PORT * (usize::from(screen.is_some()) + 1);
+        self.transact(operations, async |tree| {
+            let publish = async |(path, port): &(Path, u16)| {
                 let ours = port.to_string();
                 match tree.read_optional(path).await? {
                     Some(standing) if standing == ours.as_bytes() => {}
@@ -238,12 +255,19 @@ impl Caretaker {
                         tracing::warn!(%domain, node, "another program's port stands here");
                     }
                     Some(_) | None => {
-                        tree.write(path, ours.as_bytes()).await?;
-                        tree.set_permissions(path, &readable).await?;
+                        let written = tree.write(path, ours.as_bytes());
+                        tokio::try_join!(written, tree.set_permissions(path, &readable))?;
                     }
                 }
-            }
-            Ok(())
+                Ok::<(), ClientError>(())
+            };
+            let publish_screen = async {
+                match &screen {
+                    Some(screen) => publish(screen).await,
+                    None => Ok(()),
+                }
+            };
+            tokio::try_join!(publish_screen, publish(&text)).map(drop)
         })
         .await
     }
@@ -273,16 +297,18 @@ impl Caretaker {
         operations: usize,
         mut body: impl AsyncFnMut(&Tree) -> Result<(), ClientError>,
     ) -> Result<(), StoreFault> {
-        let vm = paths::vm(self.domain);
+        // Not every toolstack gives the control domain a VM.
+        let needed = match self.domain {
+            DomainId::DOM0 => paths::name(self.domain),
+            domain => paths::vm(domain),
+        };
         for attempt in 1..=ATTEMPTS_MAX {
             self.pay(Cost::Transaction).await?;
             // The look at the VM, and the commit.
-            for _ in 0..operations + 2 {
-                self.pay(Cost::Operation).await?;
-            }
+            self.pay_for(operations + 2).await?;
             let transaction = timely(self.connections.own.transaction()).await?;
             let done = async {
-                if transaction.read_optional(&vm).await?.is_some() {
+                if transaction.read_optional(&needed).await?.is_some() {
                     body(&transaction).await?;
                     transaction.commit().await?;
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, sleep_until};
 use xenstore_client::{Client, Event, Events};
 use xenstore_wire::{DomainId, Name, Permissions, Special, Token, Watch};
 
@@ -14,11 +14,19 @@ use super::caretaker::{Caretaker, Connections};
 use super::{Connector, Report, StoreFault, timely};
 use crate::paths;
 
-/// How often the domains are listed without being told to: a toolstack that introduces nobody,
-/// and keys that come later than their domain, are found within it.
-const LIST_EVERY: Duration = Duration::from_secs(10);
-/// The token of the watches on domains coming and going.
-const DOMAINS: &[u8] = b"domains";
+/// The domains are listed again after each of these pauses when one was introduced: its home may
+/// come later, and nothing that could be watched would say so without waking this process at every
+/// guest's write. A toolstack makes the home first, or at once. After the last pause there is no
+/// timer, so that an idle host's agent sleeps.
+const LIST_AGAIN_AFTER: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_millis(1600),
+    Duration::from_millis(6400),
+];
+/// The tokens of the watches on domains coming and going.
+const INTRODUCED: &[u8] = b"introduced";
+const RELEASED: &[u8] = b"released";
 /// Tokens of one domain's watches: this and its number.
 const KEYS: &str = "keys/";
 const GUEST: &str = "guest/";
@@ -35,6 +43,8 @@ pub(super) struct Session {
     present: BTreeMap<DomainId, AbortHandle>,
     /// A caretaker found its domain gone.
     missing: (mpsc::UnboundedSender<DomainId>, mpsc::UnboundedReceiver<DomainId>),
+    /// When the domains are listed next without being told to, and the pauses that follow.
+    list_again: Option<(Instant, &'static [Duration])>,
 }
 
 /// What woke the session.
@@ -53,7 +63,8 @@ enum Woken {
 
 /// What a token means.
 enum Meaning {
-    Domains,
+    Introduced,
+    Released,
     Keys(DomainId),
     Guest(DomainId),
     Nothing,
@@ -62,8 +73,10 @@ enum Meaning {
 fn meaning(token: &Token) -> Meaning {
     let Ok(text) = std::str::from_utf8(token.as_bytes()) else { return Meaning::Nothing };
     let number = |text: &str| DomainId::parse(text.as_bytes()).ok();
-    if text.as_bytes() == DOMAINS {
-        Meaning::Domains
+    if text.as_bytes() == INTRODUCED {
+        Meaning::Introduced
+    } else if text.as_bytes() == RELEASED {
+        Meaning::Released
     } else if let Some(domain) = text.strip_prefix(KEYS).and_then(number) {
         Meaning::Keys(domain)
     } else if let Some(domain) = text.strip_prefix(GUEST).and_then(number) {
@@ -104,8 +117,9 @@ impl Connector {
             let (own, events) = Client::connect(&self.socket).await?;
             let (guests, guest_events) = Client::connect(&self.socket).await?;
             let marked = own.read_optional(&paths::mark()).await?.is_some();
-            for special in [Special::IntroduceDomain, Special::ReleaseDomain] {
-                own.watch(&watch(Name::Special(special), DOMAINS)).await?;
+            let (introduced, released) = (Special::IntroduceDomain, Special::ReleaseDomain);
+            for (special, token) in [(introduced, INTRODUCED), (released, RELEASED)] {
+                own.watch(&watch(Name::Special(special), token)).await?;
             }
             let connections = Connections { own, guests };
             Ok(Session {
@@ -116,6 +130,7 @@ impl Connector {
                 caretakers: JoinSet::new(),
                 present: BTreeMap::new(),
                 missing: mpsc::unbounded_channel(),
+                list_again: None,
             })
         };
         timely(connecting).await
@@ -142,10 +157,8 @@ impl Connector {
             self.report(Report::Fresh(present));
             session.mark().await?;
         }
-        let mut ticks = tokio::time::interval(LIST_EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            match session.wake(self, &mut ticks).await {
+            match session.wake(self).await {
                 Woken::Event(Some(event)) => self.hear(session, event).await?,
                 Woken::GuestEvent(Some(event)) => self.hear_guest(session, &event),
                 Woken::Event(None) | Woken::GuestEvent(None) | Woken::Order(None) => {
@@ -168,7 +181,11 @@ impl Connector {
             }
         };
         match meaning(token) {
-            Meaning::Domains => self.update(session).await?,
+            Meaning::Introduced => {
+                session.list_again_after(&LIST_AGAIN_AFTER);
+                self.update(session).await?;
+            }
+            Meaning::Released => self.update(session).await?,
             Meaning::Keys(domain) => {
                 let desk = self.desk(domain);
                 let ttys = [paths::console_tty(domain), paths::serial_tty(domain)];
@@ -279,11 +296,23 @@ impl Session {
         Ok(())
     }
 
-    async fn wake(
-        &mut self,
-        connector: &mut Connector,
-        ticks: &mut tokio::time::Interval,
-    ) -> Woken {
+    /// Lists the domains again after each of these pauses.
+    fn list_again_after(&mut self, pauses: &'static [Duration]) {
+        let next = pauses.split_first();
+        self.list_again = next.map(|(pause, rest)| (Instant::now() + *pause, rest));
+    }
+
+    async fn wake(&mut self, connector: &mut Connector) -> Woken {
+        let list_again = self.list_again;
+        let due = async {
+            match list_again {
+                Some((at, rest)) => {
+                    sleep_until(at).await;
+                    rest
+                }
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             event = self.events.next() => Woken::Event(event),
             event = self.guest_events.next() => Woken::GuestEvent(event),
@@ -295,7 +324,10 @@ impl Session {
                 Err(error) if error.is_cancelled() => Woken::List,
                 Err(_) => Woken::Ended(StoreFault::Broken),
             },
-            _ = ticks.tick() => Woken::List,
+            rest = due => {
+                self.list_again_after(rest);
+                Woken::List
+            }
         }
     }
 }

@@ -336,6 +336,32 @@ fn a_change_of_size_is_an_update_of_its_own_and_then_all_is_sent() {
 }
 
 #[test]
+fn a_new_name_is_an_update_of_its_own_for_who_follows_names() {
+    let mut viewer = Dialogue::begin();
+    viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
+    viewer.says(&set_encodings(&[-307]));
+    viewer.says(&request(false, [0, 0, 16, 16]));
+    viewer.hears(&raw_update("00", "ff"));
+    viewer.session.rename("db1");
+    viewer.session.rename("db01");
+    viewer.hears_nothing();
+    viewer.says(&request(true, [0, 0, 16, 16]));
+    viewer.hears(&hex("00 00 0001  0000 0000 0000 0000 fffffecd  00000004 64623031"));
+    viewer.says(&request(true, [0, 0, 16, 16]));
+    viewer.hears_nothing();
+}
+
+#[test]
+fn a_viewer_that_knows_no_new_names_hears_none() {
+    let mut viewer = Dialogue::begin();
+    viewer.session.rename("demo1");
+    viewer.shake_hands_3_8(b"RFB 003.008\n", 1);
+    viewer.session.rename("db01");
+    viewer.says(&request(false, [0, 0, 16, 16]));
+    viewer.hears(&raw_update("00", "ff"));
+}
+
+#[test]
 fn a_viewer_that_cannot_change_size_sees_black_where_the_picture_was() {
     let mut viewer = Dialogue::begin();
     viewer.shake_hands_3_8(b"RFB 003.008\n", 1);

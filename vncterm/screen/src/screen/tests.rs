@@ -211,14 +211,62 @@ fn a_mark_at_the_bottom_scrolls() {
     assert_eq!(screen.scrollback_len(), 2);
 }
 
+const MARK: &str = "-- again --";
+
 #[test]
-fn resetting_the_modes_keeps_the_text() {
-    let mut screen = fed(10, 3, b"text\x1b[?1049h\x1b[?1h\x1b[?2004h\x1b%@\x1b]unfinished");
-    screen.reset_modes();
-    screen.feed("é".as_bytes());
-    assert_eq!(screen.text(), "texté\n\n\n");
+fn a_new_program_begins_below_a_mark_and_inherits_no_mode() {
+    let left =
+        b"\x1b[31;7mtext\x1b[?1h\x1b[?2004h\x1b[?25l\x1b[4h\x1b[2;3r\x1b(0\x1b%@\x1b]unfinished";
+    let mut screen = fed(12, 5, left);
+    screen.begin_anew(MARK);
+    screen.feed("q\u{e9}\r\n1\r\n2".as_bytes());
+    assert_eq!(screen.text(), "text\n-- again --\nq\u{e9}\n1\n2\n");
+    assert_eq!(screen.row(0, 2).cells[0].pen(), crate::pen::Pen::DEFAULT);
     assert_eq!(screen.key_modes().cursor_keys, CursorKeys::Normal);
     assert_eq!(screen.brackets(), Brackets::Unwanted);
+    assert_eq!(screen.cursor(), Some(Position { row: 4, column: 1 }));
+    screen.feed(b"\r\n3");
+    assert_eq!(screen.text(), "-- again --\nq\u{e9}\n1\n2\n3\n");
+    assert_eq!(screen.scrollback_len(), 1);
+}
+
+#[test]
+fn a_picture_that_stands_below_the_cursor_is_pushed_up_and_not_erased() {
+    let mut screen = fed(12, 4, b"1\r\n2\r\n3\r\n4\x1b[1;1H");
+    screen.begin_anew(MARK);
+    assert_eq!(screen.text(), "3\n4\n-- again --\n\n");
+    assert_eq!(screen.scrollback_len(), 2);
+    assert_eq!(screen.cursor(), Some(Position { row: 3, column: 0 }));
+}
+
+#[test]
+fn an_alternate_screen_stays_as_what_is_shown() {
+    let mut screen = fed(12, 4, b"shell\x1b[?1049h\x1b[Heditor");
+    screen.begin_anew(MARK);
+    assert_eq!(screen.text(), "editor\n-- again --\n\n\n");
+    assert!(!screen.is_alternate());
+    assert_eq!(screen.scrollback_len(), 1);
+    screen.feed(b"\x1b[?1049l$");
+    assert_eq!(screen.text(), "editor\n-- again --\n$\n\n");
+}
+
+#[test]
+fn colours_that_a_program_has_set_end_with_it() {
+    let mut screen = fed(12, 3, b"\x1b]P1000000\x1b[31mx");
+    let red = |screen: &Screen| {
+        let row = screen.row(0, 0);
+        screen.colours(&row.cells[0]).0
+    };
+    let set = red(&screen);
+    screen.begin_anew(MARK);
+    assert_ne!(red(&screen), set);
+}
+
+#[test]
+fn a_mark_on_an_empty_screen_stands_at_its_top() {
+    let mut screen = fed(12, 3, b"");
+    screen.begin_anew(MARK);
+    assert_eq!(screen.text(), "-- again --\n\n\n");
 }
 
 #[test]

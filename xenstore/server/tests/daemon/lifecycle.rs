@@ -48,10 +48,10 @@ impl Drop for Ended {
 }
 
 #[test]
-fn a_second_server_leaves_the_first_one_alone() {
+fn a_second_server_leaves_the_first_one_alone_and_says_so() {
     let server = Process::start(&[]);
     let second = run(server.folder.path(), &["-N", "-D"]);
-    assert_eq!(second.status.code(), Some(1));
+    assert_eq!(second.status.code(), Some(0));
     assert!(one_line(&second).contains("is served by another process"));
     assert_eq!(server.connect().ask("READ /tool|"), "");
 }
@@ -70,6 +70,19 @@ fn in_the_background_it_is_ready_when_the_command_ends() {
     kill(id, Signal::SIGTERM).expect("it runs");
     assert_eq!(reply, "");
     wait_until("its end", || !folder.path().join("socket").exists() && !pid_file.exists());
+}
+
+#[test]
+fn it_prints_its_process_id_where_asked_to() {
+    let folder = open_folder();
+    let pid_file = folder.path().join("pid");
+    let arguments = ["-D", "-P", "-F", pid_file.to_str().expect("a plain name")];
+    let started = run(folder.path(), &arguments);
+    let written = fs::read_to_string(&pid_file).expect("a pid file");
+    assert_eq!(String::from_utf8_lossy(&started.stdout), written);
+    kill(Pid::from_raw(written.trim().parse().expect("a number")), Signal::SIGTERM)
+        .expect("it runs");
+    wait_until("its end", || !pid_file.exists());
 }
 
 #[test]
@@ -101,8 +114,7 @@ fn it_tells_who_started_it_that_it_is_ready() {
 fn a_wrong_command_line_is_answered_with_one_line() {
     let folder = open_folder();
     for (arguments, word) in [
-        (&["-N"][..], "no guest rings"),
-        (&["-N", "-D", "--burst", "19"], "below the transaction cost of 20"),
+        (&["-N", "-D", "--burst", "19"][..], "below the transaction cost of 20"),
         (&["-N", "-D", "--burst", "many"], "many"),
         (&["-N", "-D", "--uid-range", "0"], "--uid-range 0"),
         (&["-N", "-D", "--nonsense"], "--nonsense"),
@@ -112,6 +124,15 @@ fn a_wrong_command_line_is_answered_with_one_line() {
         assert!(one_line(&answer).contains(word), "{arguments:?}: {answer:?}");
         assert!(!folder.path().join("socket").exists());
     }
+}
+
+#[test]
+fn without_a_hypervisor_guests_cannot_be_served() {
+    let folder = open_folder();
+    let answer = run(folder.path(), &["-N"]);
+    assert_eq!(answer.status.code(), Some(1), "{answer:?}");
+    assert!(one_line(&answer).contains("/dev/xen/privcmd"), "{answer:?}");
+    assert!(!folder.path().join("socket").exists());
 }
 
 #[test]

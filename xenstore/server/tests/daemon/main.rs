@@ -5,6 +5,7 @@
 
 mod bad_clients;
 mod client;
+mod confinement;
 mod lifecycle;
 mod limits;
 mod process;

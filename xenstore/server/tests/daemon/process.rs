@@ -101,9 +101,18 @@ impl Process {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
     }
 
-    /// How often the process has slept so far.
+    /// The process that serves, which is the only child of the one that was started.
+    pub(crate) fn store_id(&self) -> Pid {
+        let parent = self.id();
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+        let children = children.expect("it runs");
+        Pid::from_raw(children.trim().parse().expect("one child"))
+    }
+
+    /// How often the process that serves has slept so far.
     pub(crate) fn sleeps(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let status = format!("/proc/{}/status", self.store_id());
+        let status = fs::read_to_string(status).expect("it runs");
         let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"));
         let (_, count) = line.and_then(|line| line.split_once('\t')).expect("a count");
         count.parse().expect("a number")
@@ -113,6 +122,12 @@ impl Process {
     pub(crate) fn stop(&mut self, signal: Signal) -> ExitStatus {
         kill(self.id(), signal).expect("it runs");
         self.child.wait().expect("a child")
+    }
+
+    /// Waits for the end: the exit code, and what it said.
+    pub(crate) fn wait(&mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().expect("a child");
+        (status.code(), self.complaint())
     }
 
     fn complaint(&mut self) -> String {

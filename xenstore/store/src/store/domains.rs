@@ -1,37 +1,69 @@
 //! Domains coming and going, and connections narrowed to one of them.
 //!
-//! Rings are not mapped here: INTRODUCE and RELEASE keep the books.
+//! Rings are not mapped here: the books are kept.
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use xenstore_wire::{DomainId, Operation, Path, Permissions, Reply, Special};
 
-use super::{Answer, Done, Notice, Store};
-use crate::caller::Caller;
+use super::{Answer, Done, Introduction, News, Notice, Store};
 use crate::change::Change;
-use crate::connection::ConnectionId;
+use crate::connection::{ConnectionId, Way};
+use crate::life::Life;
 use crate::refusal::Refusal;
 
 impl Store {
-    /// INTRODUCE. To introduce a domain again means a new event channel for its ring, and is no
-    /// news.
-    pub(super) fn introduce(
-        &mut self,
-        from: ConnectionId,
-        domain: DomainId,
-        now: Duration,
-    ) -> Done {
-        self.require_dom0(from)?;
+    /// INTRODUCE, once the domain's ring is mapped. To introduce a domain again means a new event
+    /// channel for its ring, and is no news.
+    pub fn introduce(&mut self, introduction: Introduction, now: Duration) -> Answer {
+        let known = self.domain(introduction.domain, now);
         let done = Reply::Done(Operation::Introduce);
-        if domain == DomainId::DOM0 {
-            return Ok(Answer::of(done));
+        match core::mem::replace(&mut known.introduced, true) {
+            true => Answer::of(done),
+            false => Answer::with(
+                done,
+                self.announce_special(Special::IntroduceDomain, &[introduction.domain]),
+            ),
         }
-        let known = self.domain(domain, now);
-        if core::mem::replace(&mut known.introduced, true) {
-            return Ok(Answer::of(done));
+    }
+
+    /// The domains that were introduced and have not gone, dom0 left out.
+    pub fn introduced(&self) -> impl Iterator<Item = DomainId> + '_ {
+        self.domains.iter().filter(|(_, known)| known.introduced).map(|(domain, _)| *domain)
+    }
+
+    /// Hears how introduced domains are. One that has shut down is news once, and nothing of it is
+    /// torn down. One that has gone is news again, whether it was seen to shut down or not: also
+    /// when there is another domain of its domid by now.
+    pub fn hear_of_lives(&mut self, lives: &[(DomainId, Life)]) -> News {
+        let mut news = News::default();
+        let mut released = Vec::new();
+        for (domain, life) in lives {
+            let Some(known) = self.domains.get_mut(domain).filter(|known| known.introduced) else {
+                continue;
+            };
+            let (identity, shut_down) = match life {
+                Life::Running(identity) => (Some(*identity), false),
+                Life::ShutDown(identity) => (Some(*identity), true),
+                Life::Gone => (None, false),
+            };
+            if identity.is_some_and(|found| *known.identity.get_or_insert(found) == found) {
+                if shut_down && !known.shut_down {
+                    released.push(*domain);
+                }
+                known.shut_down |= shut_down;
+            } else {
+                released.push(*domain);
+                let (notices, ended) = self.forget(*domain);
+                news.notices.extend(notices);
+                news.ended.extend(ended);
+            }
         }
-        Ok(Answer::with(done, self.announce_special(Special::IntroduceDomain)))
+        if !released.is_empty() {
+            news.notices.extend(self.announce_special(Special::ReleaseDomain, &released));
+        }
+        news
     }
 
     /// RELEASE: the domain has gone. What it owned goes with it, what others granted it is taken
@@ -44,14 +76,63 @@ impl Store {
         if !self.domains.get(&domain).is_some_and(|known| known.introduced) {
             return Err(Refusal::NoDomain);
         }
+        let (mut notices, ended) = self.forget(domain);
+        notices.extend(self.announce_special(Special::ReleaseDomain, &[domain]));
+        Ok(Answer { reply: Reply::Done(Operation::Release), notices, ended })
+    }
+
+    /// Forgets a domain: who hears of it, and whose connections have ended.
+    fn forget(&mut self, domain: DomainId) -> (Vec<Notice>, Vec<ConnectionId>) {
+        // Who acted for it acts for nobody now, and not for the next domain of its number.
+        let stubs = self.domains.iter().filter(|(_, known)| known.target == Some(domain));
+        for stub in stubs.map(|(stub, _)| *stub).collect::<Vec<_>>() {
+            self.act_for(stub, None);
+        }
         let ended = self.domains.remove(&domain).map(|gone| gone.connections).unwrap_or_default();
         for connection in &ended {
             self.disconnect(*connection);
         }
-        let mut notices = self.bury(domain);
-        notices.extend(self.announce_special(Special::ReleaseDomain));
-        let reply = Reply::Done(Operation::Release);
-        Ok(Answer { reply, notices, ended: ended.into_iter().collect() })
+        (self.bury(domain), ended.into_iter().collect())
+    }
+
+    /// RESUME: the domain goes on after a shutdown that was a suspension. The next one is news.
+    pub(super) fn resume(&mut self, from: ConnectionId, domain: DomainId) -> Done {
+        self.require_dom0(from)?;
+        let known = self.domains.get_mut(&domain).filter(|known| known.introduced);
+        known.ok_or(Refusal::NoDomain)?.shut_down = false;
+        Ok(Answer::of(Reply::Done(Operation::Resume)))
+    }
+
+    /// SET_TARGET: from now on a domain may do also what another one may, in place of whom it acted
+    /// for before. Nobody acts for dom0.
+    pub(super) fn set_target(
+        &mut self,
+        from: ConnectionId,
+        domain: DomainId,
+        target: DomainId,
+    ) -> Done {
+        self.require_dom0(from)?;
+        if domain == DomainId::DOM0 || target == DomainId::DOM0 {
+            return Err(Refusal::Dom0);
+        }
+        for needed in [domain, target] {
+            if !self.domains.get(&needed).is_some_and(|known| known.introduced) {
+                return Err(Refusal::NoDomain);
+            }
+        }
+        self.act_for(domain, Some(target));
+        Ok(Answer::of(Reply::Done(Operation::SetTarget)))
+    }
+
+    /// Has all of a domain's connections act for another, or for nobody.
+    fn act_for(&mut self, domain: DomainId, target: Option<DomainId>) {
+        let Some(known) = self.domains.get_mut(&domain) else { return };
+        known.target = target;
+        for id in &known.connections {
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.caller = known.caller(domain);
+            }
+        }
     }
 
     pub(super) fn is_introduced(&self, from: ConnectionId, domain: DomainId) -> Done {
@@ -62,18 +143,26 @@ impl Store {
     }
 
     /// RESTRICT: from now on the connection asks on a domain's behalf. There is no way back: only
-    /// dom0 may ask for it, and afterwards the connection isn't dom0's any more.
+    /// dom0 may ask for it, and afterwards the connection isn't dom0's any more. A ring can't be
+    /// narrowed: it is the whole domain's.
     pub(super) fn restrict(&mut self, from: ConnectionId, domain: DomainId, now: Duration) -> Done {
         self.require_dom0(from)?;
         if domain == DomainId::DOM0 {
             return Err(Refusal::Dom0);
         }
-        let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
+        let connection = self.connection(from)?;
+        if connection.way == Way::Ring {
+            return Err(Refusal::Denied);
+        }
         if !connection.transactions.is_empty() {
             return Err(Refusal::Busy);
         }
-        connection.caller = Caller::Domain(domain);
-        self.domain(domain, now).connections.insert(from);
+        let known = self.domain(domain, now);
+        known.connections.insert(from);
+        let caller = known.caller(domain);
+        if let Some(connection) = self.connections.get_mut(&from) {
+            connection.caller = caller;
+        }
         Ok(Answer::of(Reply::Done(Operation::Restrict)))
     }
 

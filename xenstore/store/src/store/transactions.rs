@@ -24,7 +24,7 @@ impl Store {
             });
         }
         let open = self.sum(caller, |connection| connection.transactions.len());
-        if caller != Caller::Dom0 && !fits(open + 1, self.limits.quota.transactions) {
+        if caller != Caller::Dom0 && !fits(open + 1, self.quota(caller).transactions) {
             return Err(Refusal::Quota);
         }
         let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
@@ -47,7 +47,8 @@ impl Store {
             return Ok(Answer::of(done));
         }
         let caller = connection.caller;
-        let changes = transaction.commit(&mut self.tree, caller, &self.limits.quota)?;
+        let quota = self.quota(caller);
+        let changes = transaction.commit(&mut self.tree, caller, &quota)?;
         Ok(Answer::with(done, once_each(self.announce(&changes))))
     }
 

@@ -169,7 +169,7 @@ fn xsa_323_what_a_domain_can_make_dom0_can_remove() {
 
 #[test]
 fn xsa_326_a_transaction_keeps_a_bounded_record() {
-    let quota = Quota { transaction_bytes: 64 << 10, ..Quota::default() };
+    let quota = Quota { memory: 64 << 10, ..Quota::default() };
     let mut dialogue = dialogue_with(quota);
     let value = "v".repeat(2000);
     assert_eq!(dialogue.reply("dom5", "TRANSACTION_START |"), "1|");
@@ -182,6 +182,53 @@ fn xsa_326_a_transaction_keeps_a_bounded_record() {
     assert_eq!(dialogue.say_in("dom5", 1, "READ x|").reply, "ENOSPC");
     assert_eq!(dialogue.say_in("dom5", 1, "TRANSACTION_END T|").reply, "OK|");
     assert_eq!(dialogue.reply("dom5", "READ x|"), value);
+}
+
+#[test]
+fn xsa_326_a_transaction_looks_at_a_bounded_number_of_nodes() {
+    let mut dialogue = dialogue_with(Quota { transaction_nodes: 3, ..Quota::default() });
+    assert_eq!(dialogue.reply("dom5", "TRANSACTION_START |"), "1|");
+    for (request, reply) in [
+        ("READ a|", "ENOENT"),
+        ("WRITE b|1", "OK|"),
+        ("DIRECTORY c|", "ENOENT"),
+        ("READ d|", "ENOSPC"),
+        ("READ b|", "1"),
+        ("READ a|", "ENOENT"),
+    ] {
+        assert_eq!(dialogue.say_in("dom5", 1, request).reply, reply, "{request}");
+    }
+    assert_eq!(dialogue.say_in("dom5", 1, "TRANSACTION_END T|").reply, "OK|");
+}
+
+#[test]
+fn xsa_326_nodes_watches_and_transactions_share_a_bounded_memory() {
+    let quota = Quota { memory: 64 << 10, watches: 1000, ..Quota::default() };
+    let value = "v".repeat(2000);
+    let token = "t".repeat(2000);
+    // Whatever it is filled with, it is full for everything that grows, and for nothing that shrinks.
+    let fillings: [(&str, &dyn Fn(usize) -> String); 2] = [
+        ("nodes", &|number| format!("WRITE n{number}|{value}")),
+        ("watches", &|number| format!("WATCH n{number}|{token}|")),
+    ];
+    for (what, filling) in fillings {
+        let mut dialogue = dialogue_with(quota);
+        assert_eq!(dialogue.reply("dom5", "WRITE small|1"), "OK|");
+        let mut held = 0;
+        while dialogue.reply("dom5", &filling(held)) == "OK|" {
+            held += 1;
+            assert!(held < 40, "{what} grow without end");
+        }
+        assert!(held > 10, "{held} {what}");
+        assert_eq!(dialogue.reply("dom5", &format!("WRITE small|{value}")), "ENOSPC");
+        assert_eq!(dialogue.reply("dom5", &format!("WATCH one|{token}|")), "ENOSPC");
+        assert_eq!(dialogue.reply("dom5", "WRITE small|"), "OK|");
+        assert_eq!(dialogue.reply("dom5", "RESET_WATCHES |"), "OK|");
+        assert_eq!(dialogue.reply("dom5", "RM n0|"), "OK|");
+        assert_eq!(dialogue.reply("dom5", &format!("WRITE small|{value}")), "OK|");
+        assert_eq!(dialogue.reply("dom6", &format!("WRITE small|{value}")), "OK|");
+        assert_eq!(dialogue.reply("dom0", "CONTROL check|"), "OK|");
+    }
 }
 
 #[test]
@@ -354,4 +401,26 @@ fn xsa_484_resetting_within_a_transaction_ends_it() {
     assert_eq!(dialogue.say_in("dom5", 1, "RESET_WATCHES |").reply, "OK|");
     assert_eq!(dialogue.say_in("dom5", 1, "TRANSACTION_END T|").reply, "ENOENT");
     assert_eq!(dialogue.reply("dom5", "TRANSACTION_START |"), "2|");
+}
+
+#[test]
+fn a_warning_of_much_memory_is_given_once_in_a_domains_life() {
+    let mut dialogue = dialogue_with(Quota { soft_memory: 2000, ..Quota::default() });
+    let five = dialogue.caller("dom5");
+    let large = format!("WRITE a|{}", "v".repeat(2000));
+    assert_eq!(dialogue.reply("dom5", "WRITE a|1"), "OK|");
+    assert_eq!(dialogue.store.take_warning(five), None);
+    let mut warnings = 0;
+    for _ in 0..10 {
+        for request in [large.as_str(), "RM a|"] {
+            assert_eq!(dialogue.reply("dom5", request), "OK|");
+            warnings += usize::from(dialogue.store.take_warning(five).is_some());
+        }
+    }
+    assert_eq!(warnings, 1);
+    assert_eq!(dialogue.reply("dom0", "RELEASE 5|"), "OK|");
+    introduce(&mut dialogue, 5);
+    assert_eq!(dialogue.reply("dom5.next", &large), "OK|");
+    let next = dialogue.caller("dom5.next");
+    assert!(dialogue.store.take_warning(next).is_some());
 }

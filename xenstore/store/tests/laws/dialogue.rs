@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use xenstore_store::{Answer, Caller, ConnectionId, Limits, Notice, Outcome, Store};
+use xenstore_store::{Answer, Caller, ConnectionId, Limits, Notice, Outcome, Store, Way};
 use xenstore_wire::{DomainId, Message, Operation, Reply, TransactionId};
 
 /// A store, and who is connected to it under which name.
@@ -38,7 +38,7 @@ impl Dialogue {
             DomainId::DOM0 => Caller::Dom0,
             domain => Caller::Domain(domain),
         };
-        let id = self.store.connect(caller, self.now);
+        let id = self.store.connect(caller, Way::Socket, self.now);
         self.callers.insert(who.to_owned(), id);
         id
     }
@@ -60,6 +60,10 @@ impl Dialogue {
     pub(crate) fn say_in(&mut self, who: &str, transaction: u32, request: &str) -> Heard {
         match self.ask(who, transaction, request) {
             Outcome::Answered(answer) => self.heard(&answer),
+            Outcome::Introduce(introduction) => {
+                let answer = self.store.introduce(introduction, self.now);
+                self.heard(&answer)
+            }
             Outcome::Waiting(wait) => panic!("{who} has to wait {wait:?}: {request}"),
             Outcome::Ended => panic!("{who} has gone: {request}"),
         }

@@ -5,7 +5,7 @@ use alloc::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Access, Component, Decoder, PAYLOAD_MAX, Progress, Token};
+use crate::{Access, Component, Decoder, DomainSpecial, PAYLOAD_MAX, Progress, Token};
 
 fn parse(operation: Operation, payload: &[u8]) -> Result<Request, RequestRefusal> {
     Request::parse(operation.number(), payload, &DomainId::DOM0.home())
@@ -106,6 +106,45 @@ fn a_restriction_needs_a_domain() {
 }
 
 #[test]
+fn a_target_needs_two_domains() {
+    let [domain, target] = [5, 6].map(|number| DomainId::new(number).expect("a small number"));
+    let expected = Request::SetTarget { domain, target };
+    assert_eq!(parse(Operation::SetTarget, b"5\x006\0"), Ok(expected));
+    for payload in [&b"5\0"[..], b"5\x006", b"5\x006\x007\0"] {
+        assert_eq!(parse(Operation::SetTarget, payload), Err(RequestRefusal::WrongCount));
+    }
+}
+
+#[test]
+fn a_watch_may_have_a_depth() {
+    let watch = Watch { name: "/a".parse().expect("a path"), token: Token::new(b"t").expect("") };
+    assert_eq!(parse(Operation::Watch, b"/a\0t\0"), Ok(Request::Watch(watch.clone())));
+    let deep = |depth| Ok(Request::WatchDepth(watch.clone(), depth));
+    assert_eq!(parse(Operation::Watch, b"/a\0t\x000\0"), deep(0));
+    assert_eq!(parse(Operation::Watch, b"/a\0t\x0065535\0"), deep(u16::MAX));
+    for payload in [&b"/a\0t\x0065536\0"[..], b"/a\0t\0-1\0", b"/a\0t\0\0"] {
+        assert_eq!(parse(Operation::Watch, payload), Err(RequestRefusal::Number));
+    }
+    assert_eq!(parse(Operation::Watch, b"/a\0t\x001\0x\0"), Err(RequestRefusal::WrongCount));
+}
+
+#[test]
+fn a_special_name_of_one_domain_can_be_watched_and_nothing_else() {
+    let named = |text: &str| text.parse::<Name>();
+    let seven = DomainId::new(7).expect("a small number");
+    let expected = Name::DomainSpecial(DomainSpecial::new(Special::ReleaseDomain, seven));
+    assert_eq!(expected.as_str(), "@releaseDomain/7");
+    assert_eq!(named("@releaseDomain/7"), Ok(expected));
+    for text in ["@releaseDomain/", "@releaseDomain/07", "@releaseDomain/32752", "@other/1"] {
+        assert_eq!(named(text), Err(PathRefusal::UnknownSpecial), "{text}");
+    }
+    for operation in [Operation::Read, Operation::GetPermissions, Operation::Rm] {
+        let refusal = RequestRefusal::Path(PathRefusal::UnknownSpecial);
+        assert_eq!(parse(operation, b"@releaseDomain/7\0"), Err(refusal));
+    }
+}
+
+#[test]
 fn what_only_servers_send_is_no_request() {
     for number in [15, 16, 27, 0xffff, u32::MAX] {
         let refusal = RequestRefusal::UnknownOperation(number);
@@ -151,6 +190,8 @@ fn any_watch() -> impl Strategy<Value = Watch> {
         any_path().prop_map(Name::Absolute),
         "[A-Za-z0-9_-]{1,9}".prop_map(|text| text.parse().expect("a relative path")),
         prop::sample::select(Special::ALL.to_vec()).prop_map(Name::Special),
+        (prop::sample::select(Special::ALL.to_vec()), any_domain())
+            .prop_map(|(special, domain)| Name::DomainSpecial(DomainSpecial::new(special, domain))),
     ];
     (name, prop::collection::vec(1..=u8::MAX, 0..9))
         .prop_map(|(name, token)| Watch { name, token: Token::new(&token).expect("no NUL") })
@@ -173,6 +214,7 @@ fn any_operation() -> impl Strategy<Value = PathOperation> {
 fn any_request() -> impl Strategy<Value = Request> {
     let special = || prop::sample::select(Special::ALL.to_vec());
     let word = || prop::collection::vec(1..=u8::MAX, 0..6);
+    let name = || prop::collection::vec(1..=u8::MAX, 1..9);
     prop_oneof![
         prop::collection::vec(word(), 1..4).prop_map(Request::Control),
         (any_path(), any_operation()).prop_map(|(path, operation)| Request::Path(path, operation)),
@@ -181,6 +223,7 @@ fn any_request() -> impl Strategy<Value = Request> {
             Request::SetSpecialPermissions(special, permissions)
         }),
         any_watch().prop_map(Request::Watch),
+        (any_watch(), any::<u16>()).prop_map(|(watch, depth)| Request::WatchDepth(watch, depth)),
         any_watch().prop_map(Request::Unwatch),
         Just(Request::ResetWatches),
         Just(Request::TransactionStart),
@@ -188,8 +231,19 @@ fn any_request() -> impl Strategy<Value = Request> {
         (any_domain(), any::<u64>(), any::<u32>())
             .prop_map(|(domain, frame, port)| Request::Introduce { domain, frame, port }),
         any_domain().prop_map(Request::Release),
+        any_domain().prop_map(Request::Resume),
+        (any_domain(), any_domain())
+            .prop_map(|(domain, target)| Request::SetTarget { domain, target }),
         any_domain().prop_map(Request::GetDomainPath),
         any_domain().prop_map(Request::IsDomainIntroduced),
+        prop::option::of(any_domain()).prop_map(Request::GetFeature),
+        (any_domain(), any::<u32>())
+            .prop_map(|(domain, value)| Request::SetFeature { domain, value }),
+        Just(Request::GetQuota { domain: None, name: None }),
+        (prop::option::of(any_domain()), name())
+            .prop_map(|(domain, name)| Request::GetQuota { domain, name: Some(name) }),
+        (prop::option::of(any_domain()), name(), any::<u32>())
+            .prop_map(|(domain, name, value)| Request::SetQuota { domain, name, value }),
         any_domain().prop_map(Request::Restrict),
     ]
 }

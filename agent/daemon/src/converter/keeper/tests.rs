@@ -13,6 +13,7 @@ use crate::converter::launch::Born;
 use crate::converter::link::listen_at;
 use crate::domain::Wanted;
 use crate::effect::Ports;
+use crate::effect::SavedBy;
 use crate::host::Host;
 
 /// How long anything may take before a test calls it stuck.
@@ -45,6 +46,7 @@ fn running(site: &Site, child: Child) -> (Running, OwnedFd) {
         rfb: true,
         text: true,
         lock: true,
+        pty: false,
     };
     let plan = vncterm_launch::plan(&start, site.converters.uids.uid(7).unwrap()).unwrap();
     let identity = Identity { child, plan, program: site.program.id(), network: site.network_id };
@@ -70,7 +72,8 @@ fn a_converter_whose_terminal_hangs_up_again_and_again_is_ended() {
         let child = Child::find(i32::try_from(process.id()).unwrap()).unwrap();
         let (running, converter) = running(&site, child);
         let domain = DomainId::new(7).unwrap();
-        let (life, _) = Host::default().meet(domain, Uuid::nil(), Uuid::nil(), Wanted::On);
+        let (life, _) =
+            Host::default().meet(domain, Uuid::nil(), Uuid::nil(), Wanted::On, SavedBy::This);
         let (_keeper, commands) = crate::converter::Keeper::new();
         let (reports, mut heard) = mpsc::unbounded_channel();
         let whose = Whose { life, domain, vm: Uuid::nil() };

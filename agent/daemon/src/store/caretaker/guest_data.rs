@@ -24,8 +24,15 @@ impl Caretaker {
             nodes.values().map(|value| if value.is_some() { 1 } else { 2 }).sum();
         let outcome = self
             .transact(3 + operations, async |tree| {
-                if tree.directory_optional(&directory).await?.is_none() {
-                    tree.make_directory(&directory).await?;
+                let is_guests = match tree.directory_optional(&directory).await? {
+                    Some(_) => tree.permissions(&directory).await?.owner == domain,
+                    None => {
+                        tree.make_directory(&directory).await?;
+                        false
+                    }
+                };
+                // Whoever made it: the guest writes there.
+                if !is_guests {
                     tree.set_permissions(&directory, &Permissions::private(domain)).await?;
                 }
                 for (path, value) in nodes {

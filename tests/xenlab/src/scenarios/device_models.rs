@@ -1,0 +1,168 @@
+//! Guests with a QEMU: its picture is listed and left to it, and their text is a console of ours.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::path::Path;
+
+use acceptance::deadline::Deadline;
+use acceptance::proc::Process;
+use acceptance::rfb::Viewer;
+use acceptance::world::local;
+
+use crate::dom0::{converters, listed, soon, store, user, wait_for_converters};
+use crate::guest::{Guest, PROMPT, node};
+use crate::report::fact;
+use crate::tool::must;
+
+/// A fully virtualised guest: a kernel that QEMU loads, and a serial port.
+const HVM: &str = "type = 'hvm'\nserial = 'pty'\nvnc = 1\nvnclisten = '127.0.0.1'\n\
+                   kernel = '/lab/guest/vmlinuz'\nmemory = 160\n\
+                   extra = 'console=ttyS0 earlyprintk=ttyS0'\n";
+/// A paravirtual guest with a framebuffer.
+const FRAMEBUFFER: &str = "vfb = ['type=vnc,vnclisten=127.0.0.1']\n";
+
+/// How long a guest that is virtualised by an emulated processor may take to its first line.
+const NESTED_S: u64 = 240;
+/// Has libxl start our wrapper in QEMU's place.
+const WRAPPER: &str = "device_model_override = '/usr/libexec/xenwarden/device-model'\n";
+/// The first user id of device models, as the shipped configuration has it.
+const DEVICE_MODEL_UIDS: u32 = 1_879_080_960;
+/// An empty set, as /proc writes it.
+const NO_CAPABILITY: &str = "0000000000000000";
+
+pub(super) fn fully_virtualised() {
+    let guest = Guest::with("windows", 30, HVM);
+    let domid = guest.create();
+    has_both_consoles(&guest, domid);
+    assert!(store().read(&node(domid, "serial/0/tty")).is_ok(), "it is the serial port's");
+    let port = text_port(domid);
+    wait_for_text(Deadline::seconds(NESTED_S), port, "Linux version");
+    guest.xl("destroy");
+    wait_for_converters(0);
+}
+
+pub(super) fn framebuffer() {
+    let guest = Guest::with("picture", 31, FRAMEBUFFER);
+    let domid = guest.create();
+    has_both_consoles(&guest, domid);
+    wait_for_text(soon(), text_port(domid), PROMPT);
+    guest.xl("destroy");
+    wait_for_converters(0);
+}
+
+/// Both kinds of QEMU behind our wrapper: what /proc says of them, and that they work and end.
+pub(super) fn confined() {
+    for (name, number, lines, root) in [
+        ("hvm-confined", 32, HVM, &[][..]),
+        ("vfb-confined", 33, FRAMEBUFFER, &["dev", "dev/xen", "dev/xen/evtchn", "dev/xen/gntdev"]),
+    ] {
+        let guest = Guest::with(name, number, &format!("{lines}{WRAPPER}"));
+        let domid = guest.create();
+        has_both_consoles(&guest, domid);
+        let pid = store().read(&node(domid, "image/device-model-pid")).expect("libxl knows it");
+        let qemu = Process::find(pid.parse().expect("a process id")).expect("QEMU runs");
+        let is_nobody = || looks_confined(qemu, domid, root);
+        soon().until("QEMU has given up what it started with", || is_nobody().then_some(()));
+        fact(&format!("{name}: QEMU is user {}", user(qemu).unwrap_or_default()));
+        guest.xl("destroy");
+        soon().until("QEMU has ended with its domain", || (!qemu.lives()).then_some(()));
+        wait_for_converters(0);
+    }
+}
+
+/// Whether a device model has its own user, nothing of root's, and just this below its root.
+fn looks_confined(qemu: Process, domid: u16, root: &[&str]) -> bool {
+    let uid = (DEVICE_MODEL_UIDS + u32::from(domid)).to_string();
+    let is = |name: &str, wanted: &str| {
+        status_of(qemu, name).split_whitespace().all(|found| found == wanted)
+    };
+    let own = ["mnt", "ipc", "uts"].iter().all(|kind| {
+        let ours = std::fs::read_link(format!("/proc/self/ns/{kind}")).expect("a namespace");
+        qemu.namespace(kind).is_ok_and(|theirs| ours.to_str() != Some(theirs.as_str()))
+    });
+    let mut below = Vec::new();
+    list(&qemu.file("root"), "", &mut below);
+    is("Uid", &uid)
+        && is("Gid", &uid)
+        && is("NoNewPrivs", "1")
+        && is("Seccomp", "2")
+        && ["CapInh", "CapPrm", "CapEff", "CapAmb"].iter().all(|set| is(set, NO_CAPABILITY))
+        && own
+        && below == root
+}
+
+fn status_of(process: Process, name: &str) -> String {
+    process.status().ok().and_then(|mut status| status.remove(name)).unwrap_or_default()
+}
+
+/// Everything below a folder, by name.
+fn list(folder: &Path, prefix: &str, found: &mut Vec<String>) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    for name in names {
+        let path = format!("{prefix}{name}");
+        found.push(path.clone());
+        list(&folder.join(name), &format!("{path}/"), found);
+    }
+}
+
+/// Restricted handles: each row of what Linux and Xen must allow and refuse, tried by a program of
+/// its own beside two guests.
+pub(super) fn handles() {
+    let guests = [Guest::new("handle-a", 34), Guest::new("handle-b", 35)];
+    let domids = guests.each_ref().map(|guest| guest.create().to_string());
+    // Debian's checker opens its device.
+    must("modprobe", ["xen-gntalloc"]);
+    let rows = must("/lab/bin/xen-probe", &domids);
+    let held = rows.lines().filter(|line| line.starts_with("ok")).count();
+    fact(&format!("{held} rows hold, Debian's depriv-fd-checker included"));
+}
+
+/// QEMU's screen at the port that libxl wrote, and a converter for the text alone.
+fn has_both_consoles(guest: &Guest, domid: u16) {
+    let text = text_port(domid);
+    let qemu: u16 = store()
+        .read(&node(domid, "console/vnc-port"))
+        .expect("libxl names QEMU's port")
+        .parse()
+        .expect("a port");
+    let viewer = Viewer::connect(local(qemu)).expect("QEMU serves its screen");
+    fact(&format!("QEMU's desktop is called {}", viewer.name));
+    assert_eq!(converters().len(), 1, "one converter, for the text");
+    let vm = soon().until("both consoles are listed", || {
+        let vm = listed().into_iter().find(|vm| vm["uuid"] == guest.uuid.as_str())?;
+        (vm["consoles"].as_array()?.len() == 2).then_some(vm)
+    });
+    let locations: Vec<&str> = vm["consoles"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|console| console["location"].as_str())
+        .collect();
+    assert!(locations.contains(&format!("vnc://127.0.0.1:{qemu}").as_str()), "{locations:?}");
+    assert!(locations.contains(&format!("telnet://127.0.0.1:{text}").as_str()), "{locations:?}");
+}
+
+fn text_port(domid: u16) -> u16 {
+    store().wait_until(soon(), &node(domid, "console/tc-port"), |value| value?.parse().ok())
+}
+
+/// Reads a text console until it has said something.
+fn wait_for_text(deadline: Deadline, port: u16, text: &str) {
+    let mut stream = TcpStream::connect(local(port)).expect("the text port is served");
+    let mut said = Vec::new();
+    loop {
+        if String::from_utf8_lossy(&said).contains(text) {
+            return;
+        }
+        let left = deadline.left_for("a text console");
+        stream.set_read_timeout(Some(left)).expect("a time");
+        let mut bytes = [0; 4096];
+        match stream.read(&mut bytes) {
+            Ok(length) if length > 0 => said.extend(bytes.iter().take(length)),
+            other => panic!("{other:?}; the console says:\n{}", String::from_utf8_lossy(&said)),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Where clients come in: the socket itself, or the parent that has it.
+//!
+//! What becomes of them is the server's.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::handover::{self, Arrival};
+use crate::listener::Listener;
+
+/// Either way in.
+#[derive(Debug)]
+pub(crate) enum Door {
+    /// Clients are looked at and let in here.
+    Listener(Listener),
+    /// The parent has looked at them.
+    Parent(OwnedFd),
+}
+
+impl Door {
+    /// Takes the next one in line. A full process or system is an error, and so is an empty line.
+    pub(crate) fn accept(&self) -> io::Result<Arrival> {
+        match self {
+            Self::Listener(listener) => Ok(match listener.accept()? {
+                Some((client, caller)) => Arrival::Client(client, caller),
+                None => Arrival::Nobody,
+            }),
+            Self::Parent(parent) => handover::receive(parent.as_fd()),
+        }
+    }
+
+    /// Lets it be known that clients may come.
+    pub(crate) fn announce(&self) -> io::Result<()> {
+        match self {
+            Self::Listener(_) => Ok(()),
+            Self::Parent(parent) => handover::announce(parent.as_fd()),
+        }
+    }
+}
+
+impl AsFd for Door {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Listener(listener) => listener.as_fd(),
+            Self::Parent(parent) => parent.as_fd(),
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! The part of the daemon that stays root: it starts the store's process, lets clients in, says
+//! which domains live, and ends with it.
+//!
+//! Nothing that a guest or a client writes is read here. What the store prints is passed on, and
+//! what it asks is a list of domains' numbers.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
+use nix::sys::time::TimeVal;
+use restrict::{
+    Child, Ending, Expected, Launch, Moment, Plan, Program, Reaped, SpawnError, attest,
+};
+use xenstore_hypervisor::Privcmd;
+use xenstore_store::Caller;
+
+use crate::census::Answering;
+use crate::confinement::{CLIENTS, ConfinementError, LIVES, REPORT, plan};
+use crate::handover::{self, is_ready};
+use crate::listener::Listener;
+use crate::options::{Options, STORE};
+
+/// This program, whatever has become of its path.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+/// A store that takes longer to confine itself doesn't: hundreds of times the usual.
+const CONFINED_WITHIN: Duration = Duration::from_secs(20);
+/// A store that has been told to end has nothing to do before it does.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How long the store waits to be told which domains live: the parent only has to be given its turn.
+const ANSWER_WITHIN_S: i64 = 20;
+/// How long nobody is let in where there is no room for anybody.
+const FULL_FOR: Duration = Duration::from_millis(100);
+/// What the store prints is passed on in pieces of this.
+const LOG_BYTES: usize = 4096;
+
+/// A store's process, and what the parent holds of it.
+#[derive(Debug)]
+pub(crate) struct Parent {
+    child: Child,
+    /// Clients are handed in here; when it is closed, the store ends.
+    clients: Option<OwnedFd>,
+    /// None where sockets alone are served.
+    census: Option<Answering>,
+    /// What the store prints, until it has ended.
+    log: Option<PipeReader>,
+    signals: SignalFd,
+}
+
+/// What keeps a store from being started, or ended it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ParentError {
+    #[error("take signals")]
+    Signals(#[source] Errno),
+    #[error(transparent)]
+    Confinement(#[from] ConfinementError),
+    #[error("ask Xen which domains live; without a hypervisor, say -D")]
+    Privcmd(#[source] io::Error),
+    #[error("prepare to start the store")]
+    Prepare(#[source] io::Error),
+    #[error("start the store")]
+    Spawn(#[from] SpawnError),
+    #[error("look at the store's process")]
+    Attest(#[source] io::Error),
+    #[error("the store's process is not confined: {0}")]
+    Unconfined(String),
+    #[error("wait for clients")]
+    Wait(#[source] Errno),
+    #[error("the store {0}")]
+    Ended(Ending),
+    #[error("the store has gone")]
+    Gone,
+    #[error("the store took too long to begin")]
+    Late,
+    #[error("told to end before the store could serve")]
+    ToldToEnd,
+}
+
+/// What happened, as far as the parent cares.
+#[derive(Debug, Default)]
+struct Happened {
+    signal: bool,
+    log: bool,
+    question: bool,
+    knock: bool,
+    room: bool,
+}
+
+impl Parent {
+    /// Starts a store's process, and believes that it is confined when it has seen it.
+    pub(crate) fn start(options: &Options) -> Result<Self, ParentError> {
+        // Before there is a child whose end could be missed.
+        let signals = take_signals().map_err(ParentError::Signals)?;
+        let plan = plan(options.store_uid, options.sockets_only)?;
+        let privcmd = match options.sockets_only {
+            true => None,
+            false => Some(Privcmd::open().map_err(ParentError::Privcmd)?),
+        };
+        restrict::become_subreaper().map_err(ParentError::Prepare)?;
+
+        let nonblocking = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (clients, theirs) = packets(nonblocking).map_err(ParentError::Prepare)?;
+        let mut descriptors = vec![(CLIENTS, theirs)];
+        let census = match privcmd {
+            Some(privcmd) => {
+                let (ours, theirs) = packets(SockFlag::SOCK_CLOEXEC)
+                    .and_then(|pair| wait_no_longer(&pair.1).map(|()| pair))
+                    .map_err(ParentError::Prepare)?;
+                descriptors.push((LIVES, theirs));
+                Some(Answering::new(ours, Box::new(privcmd)))
+            }
+            None => None,
+        };
+        let (log, stderr) = io::pipe().map_err(ParentError::Prepare)?;
+        let program = Program::open(Path::new(OWN_PROGRAM)).map_err(ParentError::Prepare)?;
+        let own = [OsString::from(format!("--{STORE}"))];
+        let launch = Launch {
+            program: &program,
+            name: "xenstored".into(),
+            arguments: own.into_iter().chain(env::args_os().skip(1)).collect(),
+            plan: &plan,
+            report: REPORT,
+            descriptors,
+            stderr: stderr.into(),
+        };
+        let child = launch.run(CONFINED_WITHIN)?;
+        let mut parent = Self { child, clients: Some(clients), census, log: Some(log), signals };
+        parent.attest(&plan, &program)?;
+        parent.wait_until_it_serves()?;
+        Ok(parent)
+    }
+
+    /// Answers the store until it can serve.
+    fn wait_until_it_serves(&mut self) -> Result<(), ParentError> {
+        let deadline = Instant::now() + CONFINED_WITHIN;
+        loop {
+            let ready = self.clients.as_ref().map_or(Ok(false), |fd| is_ready(fd.as_fd()));
+            match ready {
+                Ok(true) => return Ok(()),
+                Ok(false) if Instant::now() < deadline => (),
+                Ok(false) => return Err(self.give_up(ParentError::Late)),
+                // It ends, and has said why.
+                Err(_) => return Err(self.give_up(ParentError::Gone)),
+            }
+            let pause = deadline.saturating_duration_since(Instant::now());
+            let happened = self.wait(None, PollFlags::POLLIN, Some(pause))?;
+            if happened.log {
+                self.pass_log_on();
+            }
+            if happened.question {
+                self.answer();
+            }
+            if happened.signal && self.is_told_to_end()? {
+                return Err(self.give_up(ParentError::ToldToEnd));
+            }
+        }
+    }
+
+    /// Ends the store's process, passes on what it had to say, and says how it ended, where it did
+    /// so by itself.
+    fn give_up(&mut self, otherwise: ParentError) -> ParentError {
+        let ending = match otherwise {
+            // It has closed its end, which it only does when it ends.
+            ParentError::Gone => self.wait_for_the_end().unwrap_or(None),
+            _ => None,
+        };
+        if ending.is_none()
+            && let Err(error) = self.child.kill()
+        {
+            return ParentError::Attest(error);
+        }
+        while self.log.is_some() {
+            self.pass_log_on();
+        }
+        ending.unwrap_or(otherwise)
+    }
+
+    /// Looks at the process from outside, and ends it where a property doesn't hold.
+    fn attest(&self, plan: &Plan, program: &Program) -> Result<(), ParentError> {
+        let (child, program) = (self.child, program.id());
+        // It may have begun to serve by now.
+        let moment = Moment::Serving;
+        let expected = Expected { child, plan, program, network: None, moment };
+        let attestation = match attest(&expected) {
+            Ok(attestation) => attestation,
+            // It ended meanwhile: how says more than that it isn't there.
+            Err(error) => return Err(self.ending().unwrap_or(ParentError::Attest(error))),
+        };
+        if attestation.holds() {
+            return Ok(());
+        }
+        if let Some(ended) = self.ending() {
+            return Err(ended);
+        }
+        // What is not confined doesn't stay.
+        self.child.kill().map_err(ParentError::Attest)?;
+        let failed =
+            attestation.failures().map(|failed| format!("{} ({})", failed.name, failed.found));
+        Err(ParentError::Unconfined(failed.collect::<Vec<_>>().join(", ")))
+    }
+
+    /// Lets clients in and answers the store until told to end, which is well, or until the store
+    /// ends, which is not.
+    pub(crate) fn serve(mut self, listener: &Listener) -> Result<(), ParentError> {
+        let mut held: Option<(UnixStream, Caller)> = None;
+        let mut full_until: Option<Instant> = None;
+        loop {
+            let now = Instant::now();
+            full_until = full_until.filter(|until| *until > now);
+            let listens = held.is_none() && full_until.is_none();
+            let pause = full_until.map(|until| until.saturating_duration_since(now));
+            let room = if held.is_some() { PollFlags::POLLOUT } else { PollFlags::empty() };
+            let happened = self.wait(listens.then_some(listener), room, pause)?;
+            if happened.log {
+                self.pass_log_on();
+            }
+            if happened.signal && self.is_told_to_end()? {
+                return self.end();
+            }
+            if happened.question {
+                self.answer();
+            }
+            if happened.room {
+                held = held.and_then(|client| self.hand_in(client));
+            }
+            if happened.knock {
+                match listener.accept() {
+                    Ok(client) => held = client.and_then(|client| self.hand_in(client)),
+                    Err(error) => match error.kind() {
+                        io::ErrorKind::WouldBlock
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::Interrupted => (),
+                        _ => full_until = Some(now + FULL_FOR),
+                    },
+                }
+            }
+        }
+    }
+
+    /// Sleeps until something happens.
+    fn wait(
+        &self,
+        listener: Option<&Listener>,
+        clients: PollFlags,
+        pause: Option<Duration>,
+    ) -> Result<Happened, ParentError> {
+        let mut watched =
+            vec![(PollFd::new(self.signals.as_fd(), PollFlags::POLLIN), Watched::Signals)];
+        watched.extend(
+            self.clients.as_ref().map(|fd| (PollFd::new(fd.as_fd(), clients), Watched::Clients)),
+        );
+        let readable = |fd, watched| (PollFd::new(fd, PollFlags::POLLIN), watched);
+        watched.extend(self.log.as_ref().map(|log| readable(log.as_fd(), Watched::Log)));
+        let census = self.census.as_ref();
+        watched.extend(census.map(|census| readable(census.socket().as_fd(), Watched::Census)));
+        watched.extend(listener.map(|listener| readable(listener.as_fd(), Watched::Listener)));
+
+        let (mut fds, names): (Vec<_>, Vec<_>) = watched.into_iter().unzip();
+        match poll(&mut fds, pause.map_or(PollTimeout::NONE, rounded_up)) {
+            Ok(_) | Err(Errno::EINTR) => (),
+            Err(errno) => return Err(ParentError::Wait(errno)),
+        }
+        let mut happened = Happened::default();
+        for (fd, name) in fds.iter().zip(names) {
+            let ready = fd.revents().is_some_and(|events| !events.is_empty());
+            match name {
+                Watched::Signals => happened.signal = ready,
+                Watched::Log => happened.log = ready,
+                Watched::Census => happened.question = ready,
+                Watched::Listener => happened.knock = ready,
+                Watched::Clients => happened.room = ready,
+            }
+        }
+        Ok(happened)
+    }
+
+    /// Hands a client in, and lets go of it; gives it back where the store has no room yet.
+    fn hand_in(&self, client: (UnixStream, Caller)) -> Option<(UnixStream, Caller)> {
+        let clients = self.clients.as_ref()?;
+        match handover::send(clients.as_fd(), &client.0, client.1) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(client),
+            // Without a store there is nobody to serve it; that it has gone is heard next.
+            Ok(()) | Err(_) => None,
+        }
+    }
+
+    fn answer(&mut self) {
+        let goes_on = self.census.as_mut().is_none_or(|census| census.answer().unwrap_or(false));
+        if !goes_on {
+            // The store has gone, as is heard next.
+            self.census = None;
+        }
+    }
+
+    fn pass_log_on(&mut self) {
+        let mut bytes = [0; LOG_BYTES];
+        match self.log.as_mut().map(|log| log.read(&mut bytes)) {
+            Some(Ok(size)) if size > 0 => {
+                // Where nobody reads it, nobody can be told so.
+                let _ = io::stderr().write_all(bytes.get(..size).unwrap_or_default());
+            }
+            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => (),
+            Some(Ok(_) | Err(_)) | None => self.log = None,
+        }
+    }
+
+    /// Reads a signal: whether it says to end. That the store has ended is an error.
+    fn is_told_to_end(&mut self) -> Result<bool, ParentError> {
+        let signal = self.signals.read_signal().map_err(ParentError::Signals)?;
+        let number = signal.and_then(|signal| i32::try_from(signal.ssi_signo).ok());
+        match number.and_then(|number| Signal::try_from(number).ok()) {
+            Some(Signal::SIGTERM | Signal::SIGINT) => Ok(true),
+            Some(_) | None => match self.ending() {
+                Some(ended) => {
+                    // The pipe has an end, for nobody else has it.
+                    while self.log.is_some() {
+                        self.pass_log_on();
+                    }
+                    Err(ended)
+                }
+                None => Ok(false),
+            },
+        }
+    }
+
+    /// How the store ended, where it has.
+    fn ending(&self) -> Option<ParentError> {
+        match self.child.reap() {
+            Ok(Reaped::Ended(ending)) => Some(ParentError::Ended(ending)),
+            Ok(Reaped::Running) => None,
+            Ok(Reaped::Foreign) => Some(ParentError::Gone),
+            Err(error) => Some(ParentError::Attest(error)),
+        }
+    }
+
+    /// Has the store end, and sees that it has.
+    fn end(mut self) -> Result<(), ParentError> {
+        // This tells it to.
+        (self.clients, self.census) = (None, None);
+        if self.wait_for_the_end()?.is_none() {
+            self.child.kill().map_err(ParentError::Attest)?;
+        }
+        Ok(())
+    }
+
+    /// How the store ended; none where it doesn't in time.
+    fn wait_for_the_end(&self) -> Result<Option<ParentError>, ParentError> {
+        let deadline = Instant::now() + ENDS_WITHIN;
+        loop {
+            if let Some(ended) = self.ending() {
+                return Ok(Some(ended));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            self.wait_for_a_signal(left)?;
+        }
+    }
+
+    fn wait_for_a_signal(&self, left: Duration) -> Result<(), ParentError> {
+        let mut ends = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ends, rounded_up(left)) {
+            Ok(_) | Err(Errno::EINTR) => (),
+            Err(errno) => return Err(ParentError::Wait(errno)),
+        }
+        self.signals.read_signal().map(drop).map_err(ParentError::Signals)
+    }
+}
+
+/// A time to wait in `poll`'s milliseconds, so that the last one is not spent spinning.
+fn rounded_up(time: Duration) -> PollTimeout {
+    PollTimeout::try_from(time.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+}
+
+/// What the parent sleeps on.
+#[derive(Clone, Copy, Debug)]
+enum Watched {
+    Signals,
+    Log,
+    Census,
+    Clients,
+    Listener,
+}
+
+/// SIGTERM, SIGINT and SIGCHLD come by the descriptor from now on.
+fn take_signals() -> Result<SignalFd, Errno> {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD] {
+        signals.add(signal);
+    }
+    signals.thread_block()?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// A pair of sockets that carry packets.
+fn packets(flags: SockFlag) -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
+}
+
+/// Has reads of a socket give up after a time: the store can't set it for itself.
+fn wait_no_longer(socket: &OwnedFd) -> io::Result<()> {
+    Ok(setsockopt(socket, ReceiveTimeout, &TimeVal::new(ANSWER_WITHIN_S, 0))?)
+}

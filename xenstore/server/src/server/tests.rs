@@ -1,0 +1,13 @@
+//! The whole server on a fake hypervisor: real ring pages, guests that lie, and a clock that stands
+//! still until a test moves it.
+//!
+//! What requests mean is tested in `xenstore-store`.
+
+mod advisories;
+mod hostile;
+mod lives;
+mod rings;
+mod seeded;
+mod tokens;
+mod turns;
+mod world;

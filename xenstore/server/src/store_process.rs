@@ -1,0 +1,68 @@
+//! The store's own process: it gives up everything but what it keeps, and serves whom the parent
+//! hands in.
+//!
+//! How it comes to be, and what happens when it ends, is the parent's.
+
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+
+use restrict::{Confined, EnterError};
+use xenstore_hypervisor::{Handles, HypervisorError, Xen};
+
+use crate::census::Asking;
+use crate::confinement::{
+    CHANNELS, CLIENTS, ConfinementError, GRANTS, LIVES, OWN_PAGE, OWN_PORT, REPORT, plan,
+};
+use crate::door::Door;
+use crate::guests::Guests;
+use crate::options::Options;
+use crate::server::{Server, ServerError};
+
+/// What ends the store's process, or keeps it from serving.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("confine the store")]
+    Confinement(#[from] ConfinementError),
+    #[error("confine the store")]
+    Enter(#[from] EnterError),
+    #[error("take descriptor {0}, which was kept")]
+    Missing(RawFd),
+    #[error("tell the parent that clients may come")]
+    Announce(#[source] io::Error),
+    #[error("serve guests")]
+    Hypervisor(#[from] HypervisorError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+}
+
+/// Confines this process, then serves until the parent has gone.
+pub(crate) fn run(options: &Options) -> Result<(), StoreError> {
+    let plan = plan(options.store_uid, options.sockets_only)?;
+    let mut confined = restrict::enter(&plan, REPORT)?;
+    let clients = take(&mut confined, CLIENTS)?;
+    let guests = match options.sockets_only {
+        true => None,
+        false => Some(guests(&mut confined)?),
+    };
+    let server = Server::new(Some(Door::Parent(clients)), guests, options.limits)?;
+    server.announce().map_err(StoreError::Announce)?;
+    server.serve()?;
+    Ok(())
+}
+
+/// The hypervisor, by the devices that were opened and the parent who knows who lives.
+fn guests(confined: &mut Confined) -> Result<Guests, StoreError> {
+    let handles = Handles {
+        channels: take(confined, CHANNELS)?,
+        grants: take(confined, GRANTS)?,
+        own_page: take(confined, OWN_PAGE)?,
+        own_port: take(confined, OWN_PORT)?,
+    };
+    let lives = Asking::new(take(confined, LIVES)?);
+    let xen = Xen::new(handles, Box::new(lives))?;
+    Ok(Guests::new(Box::new(xen))?)
+}
+
+fn take(confined: &mut Confined, number: RawFd) -> Result<OwnedFd, StoreError> {
+    confined.take(number).ok_or(StoreError::Missing(number))
+}
