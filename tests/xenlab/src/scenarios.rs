@@ -92,7 +92,7 @@ pub(crate) const ALL: &[Scenario] = &[
         name: "hvm",
         shows: "a fully virtualised guest's serial port is a text console beside QEMU's screen",
         core: false,
-        limit_s: 500,
+        limit_s: 240,
         run: device_models::fully_virtualised,
     },
     Scenario {
