@@ -28,7 +28,7 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Writes the configuration of a small guest; its uuid follows from its number.
+    /// Writes the configuration of a small paravirtual guest; its uuid follows from its number.
     ///
     /// # Panics
     /// When the disk is full.
@@ -41,12 +41,20 @@ impl Guest {
     /// # Panics
     /// When the disk is full.
     pub(crate) fn with(name: &str, number: u16, lines: &str) -> Self {
+        let lines = format!(
+            "kernel = '{KERNEL}'\nramdisk = '{RAMDISK}'\nextra = 'console=hvc0 quiet'\n{lines}"
+        );
+        Self::bare(name, number, &lines)
+    }
+
+    /// A guest of these lines, without a kernel of the lab's.
+    ///
+    /// # Panics
+    /// When the disk is full.
+    pub(crate) fn bare(name: &str, number: u16, lines: &str) -> Self {
         let uuid = format!("c0a80101-0000-4000-8000-{number:012x}");
         let config = format!("/run/xenlab-{name}.cfg");
-        let text = format!(
-            "name = '{name}'\nuuid = '{uuid}'\nmemory = 128\nvcpus = 1\nkernel = '{KERNEL}'\n\
-             ramdisk = '{RAMDISK}'\nextra = 'console=hvc0 quiet'\n{lines}\n"
-        );
+        let text = format!("name = '{name}'\nuuid = '{uuid}'\nmemory = 128\nvcpus = 1\n{lines}\n");
         fs::write(&config, text).expect("a file in /run");
         Self { name: name.to_owned(), uuid, config }
     }

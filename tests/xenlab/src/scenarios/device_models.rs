@@ -8,21 +8,22 @@ use acceptance::proc::Process;
 use acceptance::rfb::Viewer;
 use acceptance::world::local;
 
-use crate::dom0::{converters, listed, soon, store, user, wait_for_converters};
+use crate::dom0::{converters, keep_picture, listed, soon, store, user, wait_for_converters};
 use crate::guest::{Guest, PROMPT, node};
 use crate::report::fact;
 use crate::tool::must;
 
 /// A fully virtualised guest: a boot disk, and a serial port.
 const HVM: &str = "type = 'hvm'\nserial = 'pty'\nvnc = 1\nvnclisten = '127.0.0.1'\nboot = 'c'\n\
-                   disk = ['format=raw,vdev=hda,access=ro,target=/run/xenlab-boot.img']\n";
+                   disk = ['format=raw,vdev=hda,access=rw,target=/var/tmp/xenlab-boot.img']\n";
 /// The boot disk: a whole kernel takes minutes on a processor that is emulated twice.
-const BOOT_DISK: &str = "/run/xenlab-boot.img";
-/// A sector's program, at 0000:7c00: prints the text behind it on the first serial port.
-const BOOT: [u8; 32] = [
-    0x31, 0xc0, // xor ax, ax
+const BOOT_DISK: &str = "/var/tmp/xenlab-boot.img";
+/// A sector's program, at 0000:7c00: prints the text behind it on the first serial port, again and
+/// again, as QEMU drops what is printed while nobody listens.
+const BOOT: [u8; 38] = [
+    0x31, 0xc0, // begin: xor ax, ax
     0x8e, 0xd8, // mov ds, ax
-    0xbe, 0x20, 0x7c, // mov si, text
+    0xbe, 0x26, 0x7c, // mov si, text
     0xac, // next: lodsb
     0x84, 0xc0, // test al, al
     0x74, 0x11, // jz done
@@ -35,8 +36,10 @@ const BOOT: [u8; 32] = [
     0x88, 0xe0, // mov al, ah
     0xee, // out dx, al
     0xeb, 0xea, // jmp next
-    0xf4, // done: hlt
-    0xeb, 0xfd, // jmp done
+    0xb4, 0x86, // done: mov ah, 0x86: let the BIOS wait
+    0xb9, 0x08, 0x00, // mov cx, 8: half a second
+    0xcd, 0x15, // int 0x15
+    0xeb, 0xda, // jmp begin
 ];
 /// What it prints.
 const BOOTED: &str = "the serial port of a whole machine";
@@ -57,7 +60,7 @@ const NO_CAPABILITY: &str = "0000000000000000";
 
 pub(super) fn fully_virtualised() {
     make_boot_disk();
-    let guest = Guest::with("windows", 30, HVM);
+    let guest = Guest::bare("windows", 30, HVM);
     let domid = guest.create();
     has_both_consoles(&guest, domid);
     assert!(store().read(&node(domid, "serial/0/tty")).is_ok(), "it is the serial port's");
@@ -79,18 +82,17 @@ pub(super) fn framebuffer() {
 /// Both kinds of QEMU behind our wrapper: what /proc says of them, and that they work and end.
 pub(super) fn confined() {
     make_boot_disk();
-    for (name, number, lines, root) in [
-        ("hvm-confined", 32, HVM, &[][..]),
-        ("vfb-confined", 33, FRAMEBUFFER, &["dev", "dev/xen", "dev/xen/evtchn", "dev/xen/gntdev"]),
-    ] {
-        let guest = Guest::with(name, number, &format!("{lines}{WRAPPER}"));
+    let hvm = Guest::bare("hvm-confined", 32, &format!("{HVM}{WRAPPER}"));
+    let framebuffer = Guest::with("vfb-confined", 33, &format!("{FRAMEBUFFER}{WRAPPER}"));
+    let devices = ["dev", "dev/xen", "dev/xen/evtchn", "dev/xen/gntdev"];
+    for (guest, root) in [(hvm, &[][..]), (framebuffer, &devices[..])] {
         let domid = guest.create();
         has_both_consoles(&guest, domid);
         let pid = store().read(&node(domid, "image/device-model-pid")).expect("libxl knows it");
         let qemu = Process::find(pid.parse().expect("a process id")).expect("QEMU runs");
         let is_nobody = || looks_confined(qemu, domid, root);
         soon().until("QEMU has given up what it started with", || is_nobody().then_some(()));
-        fact(&format!("{name}: QEMU is user {}", user(qemu).unwrap_or_default()));
+        fact(&format!("{}: QEMU is user {}", guest.name, user(qemu).unwrap_or_default()));
         guest.xl("destroy");
         soon().until("QEMU has ended with its domain", || (!qemu.lives()).then_some(()));
         wait_for_converters(0);
@@ -102,7 +104,7 @@ fn make_boot_disk() {
     let program = [&BOOT[..], BOOTED.as_bytes(), b"\r\n\0"].concat();
     disk.splice(..program.len(), program);
     disk.splice(SECTOR - BOOTABLE.len()..SECTOR, BOOTABLE);
-    std::fs::write(BOOT_DISK, disk).expect("a file in /run");
+    std::fs::write(BOOT_DISK, disk).expect("the disk has room");
 }
 
 /// Whether a device model has its own user, nothing of root's, and just this below its root.
@@ -163,7 +165,10 @@ fn has_both_consoles(guest: &Guest, domid: u16) {
         .expect("libxl names QEMU's port")
         .parse()
         .expect("a port");
-    let viewer = Viewer::connect(local(qemu)).expect("QEMU serves its screen");
+    let mut viewer = Viewer::connect(local(qemu)).expect("QEMU serves its screen");
+    viewer
+        .wait_until(soon(), "something", |picture| picture.pixels.iter().any(|pixel| *pixel != 0));
+    keep_picture(&viewer, &guest.name);
     fact(&format!("QEMU's desktop is called {}", viewer.name));
     assert_eq!(converters().len(), 1, "one converter, for the text");
     let vm = soon().until("both consoles are listed", || {
