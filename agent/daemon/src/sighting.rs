@@ -93,13 +93,14 @@ impl Values {
         })
     }
 
-    /// The paravirtual console, and a serial port only where there is none.
+    /// The emulated serial port where the toolstack gave the guest one, as xenconsole has it; else
+    /// the paravirtual console, which such a guest has too.
     fn tty(&self) -> Tty {
         let console = self.console_tty.as_ref().map(|node| (node, Line::Paravirtual));
         let serial = self.serial_tty.as_ref().map(|node| (node, Line::Serial));
         // xl writes an empty tty first, and the real one half a second later.
         let named =
-            [console, serial].into_iter().flatten().find(|(node, _)| !node.value.is_empty());
+            [serial, console].into_iter().flatten().find(|(node, _)| !node.value.is_empty());
         match named {
             None => Tty::Absent,
             Some((node, line)) => match believe(&node.value, &node.permissions) {
@@ -231,6 +232,20 @@ mod tests {
         let serial = Terminal::parse(b"/dev/pts/4").unwrap();
         assert_eq!(
             tty(Some(toolstacks("")), Some(toolstacks("/dev/pts/4"))),
+            Tty::Named(serial, Line::Serial)
+        );
+        let console = Terminal::parse(b"/dev/pts/3").unwrap();
+        assert_eq!(
+            tty(Some(toolstacks("/dev/pts/3")), Some(toolstacks(""))),
+            Tty::Named(console, Line::Paravirtual)
+        );
+    }
+
+    #[test]
+    fn a_serial_port_comes_before_the_paravirtual_console() {
+        let serial = Terminal::parse(b"/dev/pts/4").unwrap();
+        assert_eq!(
+            tty(Some(toolstacks("/dev/pts/3")), Some(toolstacks("/dev/pts/4"))),
             Tty::Named(serial, Line::Serial)
         );
     }

@@ -20,10 +20,10 @@ const HVM: &str = "type = 'hvm'\nserial = 'pty'\nvnc = 1\nvnclisten = '127.0.0.1
 const BOOT_DISK: &str = "/var/tmp/xenlab-boot.img";
 /// A sector's program, at 0000:7c00: prints the text behind it on the first serial port, again and
 /// again, as QEMU drops what is printed while nobody listens.
-const BOOT: [u8; 38] = [
+const BOOT: [u8; 41] = [
     0x31, 0xc0, // begin: xor ax, ax
     0x8e, 0xd8, // mov ds, ax
-    0xbe, 0x26, 0x7c, // mov si, text
+    0xbe, 0x29, 0x7c, // mov si, text
     0xac, // next: lodsb
     0x84, 0xc0, // test al, al
     0x74, 0x11, // jz done
@@ -36,10 +36,12 @@ const BOOT: [u8; 38] = [
     0x88, 0xe0, // mov al, ah
     0xee, // out dx, al
     0xeb, 0xea, // jmp next
-    0xb4, 0x86, // done: mov ah, 0x86: let the BIOS wait
-    0xb9, 0x08, 0x00, // mov cx, 8: half a second
-    0xcd, 0x15, // int 0x15
-    0xeb, 0xda, // jmp begin
+    0xba, 0x00, 0x01, // done: mov dx, 256
+    0x31, 0xc9, // pause: xor cx, cx
+    0xe2, 0xfe, // loop here
+    0x4a, // dec dx
+    0x75, 0xf9, // jnz pause
+    0xeb, 0xd7, // jmp begin
 ];
 /// What it prints.
 const BOOTED: &str = "the serial port of a whole machine";

@@ -8,8 +8,8 @@ use crate::paths;
 use crate::sighting::{Node, Values};
 use crate::store::{Report, StoreFault, timely};
 
-/// Operations of one look at a guest's keys: four values, and a node with its permissions.
-const LOOKS: usize = 6;
+/// Operations of one look at a guest's keys: four values, and two nodes with their permissions.
+const LOOKS: usize = 8;
 
 impl Caretaker {
     /// Reads the domain's keys, and reports them. What can be asked at once is: a guest's console
@@ -23,10 +23,11 @@ impl Caretaker {
         let written = self.desk.written();
         self.pay_for(LOOKS).await?;
         let own = &self.connections.own;
-        let (vm, name, console_tty, vnc_port, text_port) = tokio::try_join!(
+        let (vm, name, console_tty, serial_tty, vnc_port, text_port) = tokio::try_join!(
             read(own, paths::vm(domain)),
             read(own, paths::name(domain)),
             read_node(own, paths::console_tty(domain)),
+            read_node(own, paths::serial_tty(domain)),
             read(own, paths::vnc_port(domain)),
             read(own, paths::text_port(domain)),
         )?;
@@ -35,10 +36,8 @@ impl Caretaker {
             let _ = self.missing.send(domain);
             return Ok(());
         }
-        let mut values = Values { vm, name, console_tty, vnc_port, text_port, ..Values::default() };
-        if values.console_tty.is_none() {
-            values.serial_tty = self.read_node(paths::serial_tty(domain)).await?;
-        }
+        let mut values =
+            Values { vm, name, console_tty, serial_tty, vnc_port, text_port, ..Values::default() };
         if values.vnc_port.is_some() {
             values.device_model_pid = self.read_node(paths::device_model_pid(domain)).await?;
         }
