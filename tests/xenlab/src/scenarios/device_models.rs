@@ -50,6 +50,8 @@ const SECTOR: usize = 512;
 const BOOTABLE: [u8; 2] = [0x55, 0xaa];
 /// Bytes of the disk: more than its first sector, so that a BIOS finds a geometry.
 const DISK: usize = 2048 * SECTOR;
+/// Pixels of a PC's screen in the mode that firmware writes text in.
+const TEXT_MODE: (usize, usize) = (720, 400);
 /// A paravirtual guest with a framebuffer.
 const FRAMEBUFFER: &str = "vfb = ['type=vnc,vnclisten=127.0.0.1']\n";
 
@@ -64,10 +66,13 @@ pub(super) fn fully_virtualised() {
     make_boot_disk();
     let guest = Guest::bare("windows", 30, HVM);
     let domid = guest.create();
-    has_both_consoles(&guest, domid);
-    assert!(store().read(&node(domid, "serial/0/tty")).is_ok(), "it is the serial port's");
-    let port = text_port(domid);
-    wait_for_text(port, BOOTED);
+    let qemu = has_both_consoles(&guest, domid);
+    // A processor that is emulated twice takes its time to the first instruction of a disk.
+    soon().until("the firmware writes text", || {
+        let picture = Viewer::connect(local(qemu)).ok()?.picture;
+        ((picture.width, picture.height) == TEXT_MODE).then_some(())
+    });
+    wait_for_text(text_port(domid), BOOTED);
     guest.xl("destroy");
     wait_for_converters(0);
 }
@@ -159,8 +164,9 @@ pub(super) fn handles() {
     fact(&format!("{held} rows hold, Debian's depriv-fd-checker included"));
 }
 
-/// QEMU's screen at the port that libxl wrote, and a converter for the text alone.
-fn has_both_consoles(guest: &Guest, domid: u16) {
+/// QEMU's screen at the port that libxl wrote, and a converter for the text alone; returns QEMU's
+/// port.
+fn has_both_consoles(guest: &Guest, domid: u16) -> u16 {
     let text = text_port(domid);
     let qemu: u16 = store()
         .read(&node(domid, "console/vnc-port"))
@@ -185,6 +191,7 @@ fn has_both_consoles(guest: &Guest, domid: u16) {
         .collect();
     assert!(locations.contains(&format!("vnc://127.0.0.1:{qemu}").as_str()), "{locations:?}");
     assert!(locations.contains(&format!("telnet://127.0.0.1:{text}").as_str()), "{locations:?}");
+    qemu
 }
 
 fn text_port(domid: u16) -> u16 {
