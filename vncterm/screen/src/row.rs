@@ -178,7 +178,13 @@ impl Row {
 
     /// Empties the whole row.
     pub(crate) fn clear(&mut self, blank: Cell) {
-        self.erase(0, self.columns(), blank);
+        // What is blank already needs no writing.
+        let written = if blank == Cell::BLANK { self.used } else { self.columns() };
+        self.used = if blank == Cell::BLANK { 0 } else { written };
+        if let Some(place) = self.cells.get_mut(..written) {
+            place.fill(blank);
+        }
+        self.wrapped = false;
     }
 
     /// Moves the cells from `column` on to the right by `count`; what leaves the row is lost.
