@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::converter::Converter;
 use crate::peer::{self, Peer};
+use crate::reach::Reach;
 use crate::terminal::Terminal;
 use crate::viewer::{Encoding, Pixels, Viewer};
 use crate::{Failure, ROUNDS, median};
@@ -42,9 +43,19 @@ pub(crate) fn payloads() -> Vec<(&'static str, Vec<u8>)> {
     };
     let unicode =
         |line: usize| format!("{line} Straße naïve Ωμέγα Кириллица ┌──┬──┐ █▓▒░ 漢字\r\n");
+    // Every cell of the screen anew, each in other colours than the last, as vtebench's.
+    let dense = |row: usize| {
+        let cell = |column: usize| {
+            let at = row * 80 + column;
+            let letter = char::from(b'A' + u8::try_from(at % 26).unwrap_or(0));
+            format!("\x1b[38;5;{};48;5;{};1m{letter}", at % 156, at * 7 % 100)
+        };
+        [format!("\x1b[{};1H", row % 24 + 1)].into_iter().chain((0..80).map(cell)).collect()
+    };
     vec![
         ("ascii lines", fill(&ascii)),
         ("coloured listing", fill(&colour)),
+        ("dense cells", fill(&dense)),
         ("unicode", fill(&unicode)),
         ("short lines (y)", fill(&|_| "y\r\n".into())),
     ]
@@ -102,9 +113,24 @@ pub(crate) fn table() -> Result<(), Failure> {
                 );
             }
             let rate = median(rates);
-            print!(" {rate:>10.2} (x {:.0})", seen / rate);
+            println!(" {rate:>10.2} (x {:.0})", seen / rate);
+            match name {
+                "ascii lines" => Reach::AtLeast(10.0).judge("times Xvnc and xterm", seen / rate),
+                "short lines (y)" => {
+                    Reach::AtLeast(30.0).judge("times Xvnc and xterm", seen / rate)
+                }
+                _ => {}
+            }
+        } else {
+            println!();
         }
-        println!();
+        let floor_least = match name {
+            "ascii lines" => 0.8,
+            "short lines (y)" => 0.5,
+            _ => 0.6,
+        };
+        Reach::AtLeast(floor_least).judge("viewer asking, of the floor", seen / floor);
+        Reach::AtLeast(0.85).judge("viewer asking, of no viewer", seen / alone);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::{fs, thread};
 
 use crate::Failure;
 use crate::converter::Converter;
+use crate::reach::Reach;
 use crate::viewer::{Encoding, Pixels, Viewer};
 
 /// How long nothing happens.
@@ -30,7 +31,9 @@ pub(crate) fn table() -> Result<(), Failure> {
     thread::sleep(WATCHED);
     let [alone, watched] = [switches(pids[0])? - before[0], switches(pids[1])? - before[1]];
     println!("\nContext switches of an idle converter in {} s", WATCHED.as_secs());
-    println!("  no viewer {alone}, with a viewer {watched}");
+    for (name, count) in [("no viewer", alone), ("with a viewer", watched)] {
+        Reach::AtMost(0.0).judge(name, f64::from(u32::try_from(count)?));
+    }
     Ok(())
 }
 

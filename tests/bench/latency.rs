@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::Failure;
 use crate::converter::Converter;
 use crate::peer::{self, Peer};
+use crate::reach::Reach;
 use crate::terminal::Terminal;
 use crate::viewer::{Encoding, Pixels, Viewer};
 
@@ -48,6 +49,8 @@ pub(crate) fn table() -> Result<(), Failure> {
     {
         println!("  {name:<6} {floor:>8.0} {ours:>8.0} ({:.2}) {theirs:>11.0}", ours / floor);
     }
+    Reach::AtMost(2.0).judge("p50, times an echo", ours.0 / floor.0);
+    Reach::AtMost(6.0).judge("p99, times an echo", ours.1 / floor.1);
     Ok(())
 }
 

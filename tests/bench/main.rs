@@ -4,10 +4,14 @@
 
 mod absorb;
 mod converter;
+mod crowd;
 mod idle;
 mod latency;
+mod launched;
 mod memory;
 mod peer;
+mod reach;
+mod start;
 mod terminal;
 mod viewer;
 mod wire;
@@ -31,12 +35,14 @@ fn main() -> Result<(), Failure> {
         return Err("the bench needs root: a converter starts as root and gives it up".into());
     }
     println!("converter: {}", converter::program()?.display());
-    let tables: [(&str, Table); 5] = [
+    let tables: [(&str, Table); 7] = [
         ("absorb", absorb::table),
         ("latency", latency::table),
         ("wire", wire::table),
         ("idle", idle::table),
         ("memory", memory::table),
+        ("start", start::table),
+        ("crowd", crowd::table),
     ];
     // All of them, or those that are named.
     let wanted: Vec<String> = std::env::args().skip(1).collect();

@@ -6,6 +6,7 @@ use std::fs;
 use crate::Failure;
 use crate::converter::Converter;
 use crate::peer::Peer;
+use crate::reach::Reach;
 use crate::viewer::{Encoding, Pixels, Viewer};
 use crate::wire::boot_text;
 
@@ -23,7 +24,10 @@ pub(crate) fn table() -> Result<(), Failure> {
             converter.terminal.print_and_settle(b"login: ")?;
             running.push(converter);
         }
-        row(&format!("{count} idle"), &pids(&running))?;
+        let uss = row(&format!("{count} idle"), &pids(&running))?;
+        if count == MANY {
+            Reach::AtMost(150.0).judge("USS of an idle one", uss);
+        }
     }
     for (name, encoding) in [("ZRLE", Encoding::Zrle), ("Tight", Encoding::Tight)] {
         let mut running = Vec::new();
@@ -37,7 +41,8 @@ pub(crate) fn table() -> Result<(), Failure> {
             running.push(converter);
             viewers.push(viewer);
         }
-        row(&format!("{MANY} with a viewer, {name}"), &pids(&running))?;
+        let uss = row(&format!("{MANY} with a viewer, {name}"), &pids(&running))?;
+        Reach::AtMost(300.0).judge("USS of one with a viewer", uss);
     }
     if let Some(peer) = Peer::start()? {
         row("Xvnc, xterm: each of two", &peer.pids()?)?;
@@ -50,7 +55,7 @@ fn pids(running: &[Converter]) -> Vec<i32> {
 }
 
 /// Prints the mean of the figures of some processes.
-fn row(name: &str, pids: &[i32]) -> Result<(), Failure> {
+fn row(name: &str, pids: &[i32]) -> Result<f64, Failure> {
     let mut sums = [0_u64; 3];
     for pid in pids {
         for (sum, figure) in sums.iter_mut().zip(rollup(*pid)?) {
@@ -60,11 +65,11 @@ fn row(name: &str, pids: &[i32]) -> Result<(), Failure> {
     let count = u64::try_from(pids.len())?;
     let [rss, pss, uss] = sums.map(|sum| sum / count);
     println!("  {name:<26} {rss:>8} {pss:>8} {uss:>8}");
-    Ok(())
+    Ok(f64::from(u32::try_from(uss)?))
 }
 
 /// Resident, proportional and private memory of a process, in KiB.
-fn rollup(pid: i32) -> Result<[u64; 3], Failure> {
+pub(crate) fn rollup(pid: i32) -> Result<[u64; 3], Failure> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let field = |name: &str| -> u64 {
         let line = text.lines().find_map(|line| line.strip_prefix(name));

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use nix::pty::{OpenptyResult, openpty};
@@ -30,6 +32,13 @@ impl Terminal {
         tcsetattr(&slave, SetArg::TCSANOW, &settings)?;
         let name = ttyname(&slave)?;
         Ok(Self { guest: master.into(), slave: slave.into(), name })
+    }
+
+    /// The slave, opened again as an agent opens it for a converter.
+    pub(crate) fn slave_for_converter(&self) -> Result<OwnedFd, Failure> {
+        let flags = libc::O_NOCTTY | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        let opened = File::options().read(true).write(true).custom_flags(flags).open(&self.name)?;
+        Ok(opened.into())
     }
 
     /// Prints `payload`, then asks where the cursor is and waits for the answer: by then all of

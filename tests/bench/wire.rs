@@ -1,16 +1,21 @@
 //! Bytes on the wire: for a full screen of boot text, for one echoed key, and for one new line at the
 //! bottom of a full screen.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::thread;
 use std::time::Duration;
 
 use crate::converter::Converter;
+use crate::reach::Reach;
 use crate::viewer::{Encoding, Pixels, Viewer};
 use crate::{Failure, median};
 
 /// Longer than the pace of updates, so that a key's echo is an update of its own.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Full screens of which the processor time is taken.
+const SCREENS: usize = 21;
 
 /// Prints the table.
 pub(crate) fn table() -> Result<(), Failure> {
@@ -18,6 +23,7 @@ pub(crate) fn table() -> Result<(), Failure> {
     converter.terminal.print_and_settle(boot_text().as_bytes())?;
     println!("\nBytes on the wire");
     println!("  {:<28} {:>12} {:>12} {:>12}", "", "full screen", "echoed key", "new line");
+    let mut echoed = f64::INFINITY;
     for (name, encoding, pixels) in [
         ("Raw, 8 bits (announced)", Encoding::Raw, Pixels::Announced),
         ("Raw, 32 bits", Encoding::Raw, Pixels::True),
@@ -51,8 +57,40 @@ pub(crate) fn table() -> Result<(), Failure> {
         }
         let (key, line) = (median(keys), median(lines));
         println!("  {name:<28} {full:>12} {key:>12} {line:>12}");
+        let full_max = match encoding {
+            Encoding::Zrle | Encoding::Tight => 7_500.0,
+            Encoding::CoRre => 45_000.0,
+            Encoding::Raw | Encoding::Hextile => continue,
+        };
+        Reach::AtMost(full_max).judge("full screen, bytes", as_figure(full));
+        if encoding != Encoding::CoRre {
+            echoed = echoed.min(key);
+            Reach::AtMost(380.0).judge("new line, bytes", line);
+        }
+        let ms = encoding_ms(&mut viewer, converter.pid)?;
+        Reach::AtMost(0.2).judge("encode a full screen, ms of processor", ms);
     }
+    Reach::AtMost(40.0).judge("echoed key, ZRLE or Tight, bytes", echoed);
     Ok(())
+}
+
+/// Processor time of the converter for a full screen: asked for, encoded and sent.
+fn encoding_ms(viewer: &mut Viewer, pid: i32) -> Result<f64, Failure> {
+    let spent = || -> Result<u64, Failure> {
+        let text = fs::read_to_string(format!("/proc/{pid}/schedstat"))?;
+        Ok(text.split_whitespace().next().ok_or("no time spent")?.parse()?)
+    };
+    let mut times = Vec::new();
+    for _ in 0..SCREENS {
+        thread::sleep(PAUSE);
+        let before = spent()?;
+        viewer.request(false)?;
+        viewer.update()?;
+        // It is asleep again by then, so that all of it is counted.
+        thread::sleep(PAUSE);
+        times.push(as_figure(spent()? - before) / 1e6);
+    }
+    Ok(median(times))
 }
 
 fn as_figure(bytes: u64) -> f64 {

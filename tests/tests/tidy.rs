@@ -45,8 +45,9 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ),
     ("agent/cli", &["xenwarden-model", "xenstore-client", "xenstore-wire"]),
     ("agent/device-model", &["restrict"]),
-    // Black-box tests know the programs by their sockets; the font alone, to read pixels.
-    ("tests", &["vncterm-font"]),
+    // Black-box tests know the programs by their sockets; the font, to read pixels. The bench starts
+    // converters as the agent does.
+    ("tests", &["vncterm-font", "vncterm-control", "vncterm-launch", "restrict"]),
     ("tests/xenlab", &["acceptance"]),
 ];
 

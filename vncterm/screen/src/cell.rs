@@ -60,6 +60,11 @@ impl Cell {
         char::from_u32(u32::from(self.mark)).filter(|&mark| mark != '\0')
     }
 
+    /// Whether there is a combining mark on the character.
+    pub(crate) const fn has_mark(&self) -> bool {
+        self.mark != 0
+    }
+
     /// The colour of the character, before the attributes act on it.
     #[must_use]
     pub const fn ink(&self) -> Colour {

@@ -10,9 +10,8 @@
 
 use crate::cell::Cell;
 use crate::row::Row;
-use crate::scrollback::{Line, Scrollback};
+use crate::scrollback::Scrollback;
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 /// Which set of rows is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,9 +146,9 @@ impl Grid {
     }
 
     /// Adds a packed line below the scrollback's newest.
-    pub(crate) fn push_scrollback(&mut self, wrapped: bool, packed: Vec<u8>) {
+    pub(crate) fn push_scrollback(&mut self, wrapped: bool, packed: &[u8]) {
         let stamp = self.next_stamp();
-        self.scrollback.push_line(Line::new(stamp, wrapped, packed));
+        self.scrollback.push_packed(stamp, wrapped, packed);
     }
 
     /// Empties the rows of `span`.
@@ -285,6 +284,7 @@ mod tests {
     use super::*;
     use crate::pen::Pen;
     use alloc::string::String;
+    use alloc::vec::Vec;
 
     fn grid(text: &str) -> Grid {
         let mut grid = Grid::new(4, text.len(), Scrollback::new(8));

@@ -305,7 +305,7 @@ impl<'a> Reader<'a> {
             let (wrapped, packed) = self.line()?;
             let mut cells = Vec::new();
             self.cells(packed, COLUMNS_MAX, &mut cells)?;
-            terminal.grid.push_scrollback(wrapped, packed.to_vec());
+            terminal.grid.push_scrollback(wrapped, packed);
         }
         Ok(())
     }

@@ -52,6 +52,13 @@ pub(crate) fn pack(cells: &[Cell], detail: Detail, bytes: &mut Vec<u8>) {
     };
     let len = cells.iter().rposition(|cell| !is_blank(cell)).map_or(0, |last| last + 1);
     let mut rest = cells.get(..len).unwrap_or_default();
+    // Most lines are plain text: one look at the whole, one byte a cell.
+    let is_plain = |cell: &Cell| cell.is_ascii() & (cell.pen() == Pen::DEFAULT);
+    if !rest.is_empty() && rest.iter().fold(true, |all, cell| all & is_plain(cell)) {
+        put_count(2 * rest.len(), bytes);
+        bytes.extend(rest.iter().map(Cell::ascii));
+        return;
+    }
     while let Some(first) = rest.first() {
         let pen = if detail == Detail::Drawn { first.pen() } else { Pen::DEFAULT };
         let same = |cell: &Cell| detail == Detail::Text || cell.pen() == pen;
@@ -70,8 +77,9 @@ fn pack_run(run: &[Cell], pen: Pen, detail: Detail, bytes: &mut Vec<u8>) {
     let count = if is_ascii {
         run.len()
     } else {
-        let marks = shown().filter(|cell| keeps_marks && cell.mark().is_some()).count();
-        shown().count() + marks
+        let marks = |cell: &Cell| usize::from(keeps_marks & cell.has_mark());
+        let characters = |cell: &Cell| usize::from(cell.extent() != Extent::Right) + marks(cell);
+        run.iter().map(characters).sum()
     };
     put_count(2 * count + usize::from(pen != Pen::DEFAULT), bytes);
     if pen != Pen::DEFAULT {
@@ -93,8 +101,11 @@ fn pack_run(run: &[Cell], pen: Pen, detail: Detail, bytes: &mut Vec<u8>) {
 
 fn put_character(character: char, bytes: &mut Vec<u8>) {
     // Byte by byte: for so few, a call that copies costs more than the bytes.
-    for &byte in character.encode_utf8(&mut [0; 4]).as_bytes() {
-        bytes.push(byte);
+    match character.encode_utf8(&mut [0; 4]).as_bytes() {
+        &[one] => bytes.push(one),
+        &[one, two] => bytes.extend([one, two]),
+        &[one, two, three] => bytes.extend([one, two, three]),
+        more => bytes.extend_from_slice(more),
     }
 }
 

@@ -36,6 +36,38 @@ impl Params {
         self.len = 0;
     }
 
+    /// Reads all numbers of a sequence at once, where `bytes` holds it whole with nothing but decimal
+    /// digits and `;` before its last byte; gives where that stands. Otherwise what is kept means
+    /// nothing.
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.clear();
+        let mut value: u16 = 0;
+        let mut begun = false;
+        for (at, &byte) in bytes.iter().enumerate() {
+            match byte {
+                b'0'..=b'9' => {
+                    value = value.saturating_mul(10).saturating_add(u16::from(byte - b'0'));
+                    begun = true;
+                }
+                b';' => {
+                    *self.values.get_mut(self.len)? = value;
+                    self.len += 1;
+                    value = 0;
+                    begun = true;
+                }
+                0x40..=0x7e => {
+                    if begun {
+                        *self.values.get_mut(self.len)? = value;
+                        self.len += 1;
+                    }
+                    return Some(at);
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
     /// Takes one more decimal digit of the last number.
     pub(crate) fn digit(&mut self, digit: u8) {
         self.len = self.len.max(1);
@@ -67,6 +99,11 @@ impl Params {
         &self.values[..self.len.min(PARAMS_MAX)]
     }
 
+    /// The parameters, where none has sub-parameters.
+    pub(crate) fn plain(&self) -> Option<&[u16]> {
+        if self.joined == 0 { Some(self.values()) } else { None }
+    }
+
     /// How many parameters there are, sub-parameters not counted.
     pub(crate) fn count(&self) -> usize {
         self.iter().count()
@@ -94,7 +131,12 @@ impl Params {
 
     /// The parameter of that index, or 0.
     pub(crate) fn value(&self, index: usize) -> u16 {
-        self.iter().nth(index).and_then(|group| group.first()).copied().unwrap_or(0)
+        match self.plain() {
+            Some(values) => values.get(index),
+            None => self.iter().nth(index).and_then(|group| group.first()),
+        }
+        .copied()
+        .unwrap_or(0)
     }
 
     /// The parameter of that index as a count: absent and 0 mean 1 (ECMA-48 5.4.2).
@@ -108,6 +150,7 @@ mod tests {
     use super::*;
     use alloc::vec;
     use alloc::vec::Vec;
+    use proptest::prelude::*;
 
     fn params(text: &str) -> Params {
         let mut params = Params::new();
@@ -133,6 +176,22 @@ mod tests {
         assert_eq!(groups("4:3;1"), vec![vec![4, 3], vec![1]]);
         assert_eq!(groups("38:2::1:2:3;4"), vec![vec![38, 2, 0, 1, 2, 3], vec![4]]);
         assert_eq!(groups("1;2:3"), vec![vec![1], vec![2, 3]]);
+    }
+
+    proptest! {
+        #[test]
+        fn reading_at_once_is_reading_byte_by_byte(text in "[0-9;]{0,12}(;[0-9]{0,7}){0,40}", rest in "[m:a]") {
+            let bytes = [text.as_bytes(), rest.as_bytes()].concat();
+            let mut whole = Params::new();
+            let end = whole.read(&bytes);
+            let fits = text.bytes().filter(|&byte| byte == b';').count() < PARAMS_MAX;
+            prop_assert_eq!(end, (rest != ":" && fits).then_some(text.len()));
+            if end.is_some() {
+                let whole: Vec<Vec<u16>> = whole.iter().map(<[u16]>::to_vec).collect();
+                prop_assert_eq!(whole, groups(&text));
+            }
+            prop_assert_eq!(Params::new().read(text.as_bytes()), None);
+        }
     }
 
     #[test]

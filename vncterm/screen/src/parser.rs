@@ -13,6 +13,7 @@
 //! What sequences mean is not known here.
 
 mod bounded;
+mod run;
 
 use crate::params::Params;
 use crate::performer::{Coding, Performer, Sequence};
@@ -28,6 +29,10 @@ const INTERMEDIATES_MAX: usize = 2;
 
 /// `n rr gg bb` of `ESC ] P`.
 const PALETTE_DIGITS: usize = 7;
+
+/// Longer control sequences than this are not looked for at once, so that what is not one after all
+/// is read twice only so far.
+const SEQUENCE_MAX: usize = 64;
 
 const BEL: u8 = 0x07;
 const CAN: u8 = 0x18;
@@ -100,15 +105,66 @@ impl Parser {
         byte: u8,
         bytes: &'a [u8],
     ) -> &'a [u8] {
-        if self.utf8.is_between_characters() {
-            let (run, rest) = split_printable(bytes);
-            if !run.is_empty() {
-                performer.print_ascii(run);
-                return rest;
-            }
+        if self.utf8.is_between_characters()
+            && let Some(rest) = self.run(performer, byte, bytes)
+        {
+            return rest;
         }
         self.text(performer, byte);
         bytes.get(1..).unwrap_or_default()
+    }
+
+    /// Takes at once what nearly all output is made of and `bytes` begins with: printable text, a
+    /// line's end, a control sequence that is there whole. What is rarer, or in another coding, goes
+    /// byte by byte, with the same result.
+    fn run<'a>(
+        &mut self,
+        performer: &mut impl Performer,
+        byte: u8,
+        bytes: &'a [u8],
+    ) -> Option<&'a [u8]> {
+        match byte {
+            0x20..=0x7e => {
+                let (run, rest) = run::split_printable(bytes);
+                performer.print_ascii(run);
+                Some(rest)
+            }
+            b'\r' | b'\n' => {
+                performer.control(byte);
+                bytes.get(1..)
+            }
+            ESC => self.whole_sequence(performer, bytes),
+            0x80.. if self.coding == Coding::Utf8 => {
+                let (run, rest) = run::Characters::split(bytes);
+                if run.is_empty() {
+                    return None;
+                }
+                performer.print_run(run.as_slice());
+                Some(rest)
+            }
+            _ => None,
+        }
+    }
+
+    /// Acts on a control sequence that `bytes` begins with, whole and plain.
+    fn whole_sequence<'a>(
+        &mut self,
+        performer: &mut impl Performer,
+        bytes: &'a [u8],
+    ) -> Option<&'a [u8]> {
+        let rest = bytes.strip_prefix(b"\x1b[")?;
+        let (private, rest) = match *rest {
+            [mark @ b'<'..=b'?', ref rest @ ..] => (Some(mark), rest),
+            // The linux console's function keys.
+            [b'[', ..] => return None,
+            _ => (None, rest),
+        };
+        let end = self.params.read(rest.get(..SEQUENCE_MAX).unwrap_or(rest))?;
+        let (last, rest) = rest.get(end..)?.split_first()?;
+        let params = &self.params;
+        performer.sequence(Sequence { private, params, intermediates: &[], last: *last });
+        self.enter_ground(performer);
+        Some(rest)
     }
 
     /// One byte of text, or a control character among it.
@@ -376,21 +432,6 @@ impl Parser {
         }
         self.string.clear();
     }
-}
-
-/// Parts the printable ASCII that `bytes` begins with from the rest.
-fn split_printable(bytes: &[u8]) -> (&[u8], &[u8]) {
-    // Sixteen at a time without an early exit, which the compiler turns into vector compares.
-    const LANES: usize = 16;
-    let is_printable = |byte: &u8| (0x20..=0x7e).contains(byte);
-    let whole = bytes
-        .chunks_exact(LANES)
-        .take_while(|chunk| chunk.iter().fold(true, |all, byte| all & is_printable(byte)))
-        .count()
-        * LANES;
-    let tail = bytes.get(whole..).unwrap_or_default().iter().take(LANES);
-    let len = whole + tail.take_while(|byte| is_printable(byte)).count();
-    bytes.split_at(len)
 }
 
 #[cfg(test)]

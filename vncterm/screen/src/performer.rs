@@ -35,6 +35,9 @@ pub(crate) trait Performer {
     fn print(&mut self, character: char);
     /// Printable ASCII, 0x20..=0x7e.
     fn print_ascii(&mut self, text: &[u8]);
+    /// Characters that are no control characters, printable ASCII among them; only while
+    /// [`Coding::Utf8`] holds. They mean what each of them would by itself.
+    fn print_run(&mut self, text: &[char]);
     /// One glyph by its number; only while [`Coding::Rom`] holds.
     fn print_rom(&mut self, glyph: u8);
     /// A C0 control character.

@@ -3,7 +3,7 @@
 //! Every edit keeps wide characters whole: where one would be cut in two, both halves
 //! become blank. Columns beyond the row are ignored. Which row is where is the grid's business.
 
-use crate::cell::{Cell, Extent};
+use crate::cell::{Cell, Extent, columns_of};
 use crate::pen::Pen;
 use alloc::boxed::Box;
 use alloc::vec;
@@ -108,12 +108,47 @@ impl Row {
         self.wrapped &= end < self.columns();
     }
 
-    /// Puts a combining mark on the character at `column`.
+    /// Overwrites the cells from `column` by the first of `text` that fit and none of which is a
+    /// mark; gives how many characters those were, and how many columns they take.
+    pub(crate) fn put_run(&mut self, column: usize, text: &[char], pen: Pen) -> (usize, usize) {
+        let fits = |character: &char| {
+            let width = columns_of(*character);
+            width > 0 && column + width <= self.columns()
+        };
+        if !text.first().is_some_and(fits) {
+            return (0, 0);
+        }
+        self.part(column);
+        let mut end = column;
+        let mut taken = 0;
+        for &character in text {
+            let width = columns_of(character);
+            match (width, self.cells.get_mut(end..)) {
+                (1, Some([cell, ..])) => *cell = Cell::new(character, pen, Extent::Whole),
+                (2, Some([left, right, ..])) => {
+                    *left = Cell::new(character, pen, Extent::Left);
+                    *right = Cell::new(' ', pen, Extent::Right);
+                }
+                _ => break,
+            }
+            end += width;
+            taken += 1;
+        }
+        // The left half of what is cut in two at the end has just been overwritten.
+        if let Some(right) = self.cells.get_mut(end).filter(|cell| cell.extent() == Extent::Right) {
+            *right = right.emptied();
+        }
+        self.used = self.used.max(end);
+        self.wrapped &= end < self.columns();
+        (taken, end - column)
+    }
+
     /// Whether nothing stands on it, nor was it coloured.
     pub(crate) fn is_blank(&self) -> bool {
         self.cells.iter().all(|cell| *cell == Cell::BLANK)
     }
 
+    /// Puts a combining mark on the character at `column`.
     pub(crate) fn put_mark(&mut self, column: usize, mark: char) {
         let wide = self.cells.get(column).is_some_and(|cell| cell.extent() == Extent::Right);
         let column = if wide { column.saturating_sub(1) } else { column };
@@ -143,7 +178,13 @@ impl Row {
 
     /// Empties the whole row.
     pub(crate) fn clear(&mut self, blank: Cell) {
-        self.erase(0, self.columns(), blank);
+        // What is blank already needs no writing.
+        let written = if blank == Cell::BLANK { self.used } else { self.columns() };
+        self.used = if blank == Cell::BLANK { 0 } else { written };
+        if let Some(place) = self.cells.get_mut(..written) {
+            place.fill(blank);
+        }
+        self.wrapped = false;
     }
 
     /// Moves the cells from `column` on to the right by `count`; what leaves the row is lost.
@@ -186,7 +227,6 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::columns_of;
     use alloc::string::String;
     use proptest::prelude::*;
 

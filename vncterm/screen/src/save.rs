@@ -218,7 +218,7 @@ impl Writer {
     fn put_scrollback(&mut self, terminal: &Terminal) {
         let scrollback = terminal.grid.scrollback();
         let mut room = (SAVE_MAX - HEADER_LEN).saturating_sub(self.0.len() + TAIL_LEN);
-        let fits = |line: &&crate::scrollback::Line| {
+        let fits = |line: &crate::scrollback::Line<'_>| {
             let left = room.checked_sub(3 + line.packed().len());
             room = left.unwrap_or_default();
             left.is_some()

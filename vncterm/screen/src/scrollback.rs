@@ -13,58 +13,73 @@ pub const SCROLLBACK_LINES_MAX: usize = 10_000;
 /// text; only a program that colours every cell anew gets fewer lines than asked for.
 const SCROLLBACK_BYTES_MAX: usize = 384 * 1024;
 
-/// How much more memory a line may hold than it needs.
-const SPARE_MAX: usize = 128;
+/// The buffer has room for this part of what it holds: when it is full, what the oldest lines left
+/// behind is given up by moving the others, at the cost of so many copies of each byte.
+const SPARE_PART: usize = 4;
+
+/// The least room that is made at once.
+const SPARE_MIN: usize = 512;
 
 /// A line of the scrollback.
-#[derive(Clone, Debug)]
-pub(crate) struct Line {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line<'a> {
     stamp: u64,
     wrapped: bool,
-    packed: Vec<u8>,
+    packed: &'a [u8],
 }
 
-impl Line {
-    pub(crate) fn new(stamp: u64, wrapped: bool, packed: Vec<u8>) -> Self {
-        Self { stamp, wrapped, packed }
-    }
-
-    pub(crate) fn stamp(&self) -> u64 {
+impl<'a> Line<'a> {
+    pub(crate) fn stamp(self) -> u64 {
         self.stamp
     }
 
-    pub(crate) fn is_wrapped(&self) -> bool {
+    pub(crate) fn is_wrapped(self) -> bool {
         self.wrapped
     }
 
-    pub(crate) fn packed(&self) -> &[u8] {
-        &self.packed
+    pub(crate) fn packed(self) -> &'a [u8] {
+        self.packed
     }
 
     /// The cells, as many as a screen of `columns` shows.
-    pub(crate) fn cells(&self, columns: usize) -> Vec<Cell> {
+    pub(crate) fn cells(self, columns: usize) -> Vec<Cell> {
         let mut cells = Vec::with_capacity(columns);
         // A line that was packed here, or checked when it was loaded, cannot be malformed.
-        if unpack(&self.packed, &mut cells).is_err() {
+        if unpack(self.packed, &mut cells).is_err() {
             cells.clear();
         }
         Row::from_cells(columns, self.stamp, &cells).cells().to_vec()
     }
 }
 
-/// The newest lines that left the screen, oldest first.
+/// Where a line is, and what is not packed of it.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    stamp: u64,
+    /// Its first byte, counted from the first byte that was ever kept; it comes round at 2^32, far
+    /// beyond what is kept at once.
+    start: u32,
+    wrapped: bool,
+}
+
+/// The newest lines that left the screen, oldest first: their bytes one after another in one
+/// buffer, so that a line costs no allocation of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Scrollback {
-    lines: VecDeque<Line>,
+    heads: VecDeque<Head>,
     lines_max: usize,
-    /// The sum of the lengths of the packed lines.
-    bytes: usize,
+    /// What is left of lines that were dropped, then the lines.
+    bytes: Vec<u8>,
+    /// The place of the first of `bytes`, counted as [`Head::start`] is.
+    base: u32,
+    /// A line while it is packed.
+    packed: Vec<u8>,
 }
 
 impl Scrollback {
     pub(crate) fn new(lines_max: usize) -> Self {
         let lines_max = lines_max.min(SCROLLBACK_LINES_MAX);
-        Self { lines: VecDeque::new(), lines_max, bytes: 0 }
+        Self { heads: VecDeque::new(), lines_max, bytes: Vec::new(), base: 0, packed: Vec::new() }
     }
 
     pub(crate) fn lines_max(&self) -> usize {
@@ -72,65 +87,74 @@ impl Scrollback {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lines.len()
+        self.heads.len()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.lines = VecDeque::new();
-        self.bytes = 0;
+        *self = Self::new(self.lines_max);
     }
 
-    pub(crate) fn lines(&self) -> impl DoubleEndedIterator<Item = &Line> {
-        self.lines.iter()
+    pub(crate) fn lines(&self) -> impl DoubleEndedIterator<Item = Line<'_>> {
+        (0..self.heads.len()).filter_map(|index| self.nth(index))
     }
 
     /// The line `back` lines above the screen; the newest is 0.
-    pub(crate) fn line(&self, back: usize) -> Option<&Line> {
-        self.lines.get(self.lines.len().checked_sub(back)?.checked_sub(1)?)
+    pub(crate) fn line(&self, back: usize) -> Option<Line<'_>> {
+        self.nth(self.heads.len().checked_sub(back)?.checked_sub(1)?)
+    }
+
+    fn nth(&self, index: usize) -> Option<Line<'_>> {
+        let Head { stamp, start, wrapped } = *self.heads.get(index)?;
+        let end = self.heads.get(index + 1).map_or(self.bytes.len(), |next| self.place(next.start));
+        Some(Line { stamp, wrapped, packed: self.bytes.get(self.place(start)..end)? })
+    }
+
+    /// Where in the buffer a place is.
+    fn place(&self, start: u32) -> usize {
+        usize::try_from(start.wrapping_sub(self.base)).unwrap_or(usize::MAX)
     }
 
     /// Keeps a copy of `row`, at the cost of the oldest lines.
     pub(crate) fn push(&mut self, row: &Row) {
-        // The oldest line's memory becomes the newest's, in place: output that only scrolls by
-        // allocates nothing.
-        if self.lines.len() < self.lines_max {
-            self.lines.push_back(Line::new(0, false, Vec::new()));
-        } else {
-            self.lines.rotate_left(usize::from(self.lines_max > 0));
-        }
-        let Some(line) = self.lines.back_mut() else { return };
-        self.bytes -= line.packed.len();
-        line.packed.clear();
-        pack(row.used(), Detail::Drawn, &mut line.packed);
-        if line.packed.capacity() > line.packed.len() + SPARE_MAX {
-            line.packed.shrink_to_fit();
-        }
-        line.stamp = row.stamp();
-        line.wrapped = row.is_wrapped();
-        self.bytes += line.packed.len();
-        self.keep_within_bytes();
+        let mut packed = core::mem::take(&mut self.packed);
+        packed.clear();
+        pack(row.used(), Detail::Drawn, &mut packed);
+        self.push_packed(row.stamp(), row.is_wrapped(), &packed);
+        self.packed = packed;
     }
 
-    /// Adds a line below the newest, at the cost of the oldest ones.
-    pub(crate) fn push_line(&mut self, line: Line) {
-        self.bytes += line.packed.len();
-        self.lines.push_back(line);
-        if self.lines.len() > self.lines_max {
-            self.drop_oldest();
+    /// Adds a packed line below the newest, at the cost of the oldest ones.
+    pub(crate) fn push_packed(&mut self, stamp: u64, wrapped: bool, packed: &[u8]) {
+        if self.lines_max == 0 || packed.len() > SCROLLBACK_BYTES_MAX {
+            return;
         }
-        self.keep_within_bytes();
+        while self.heads.len() >= self.lines_max
+            || self.bytes.len() - self.dead() + packed.len() > SCROLLBACK_BYTES_MAX
+        {
+            self.heads.pop_front();
+        }
+        if self.bytes.len() + packed.len() > self.bytes.capacity() {
+            self.make_room(packed.len());
+        }
+        let start = self.base.wrapping_add(u32::try_from(self.bytes.len()).unwrap_or(0));
+        self.heads.push_back(Head { stamp, start, wrapped });
+        self.bytes.extend_from_slice(packed);
     }
 
-    fn keep_within_bytes(&mut self) {
-        while self.bytes > SCROLLBACK_BYTES_MAX {
-            self.drop_oldest();
-        }
+    /// How many bytes at the buffer's beginning no line needs any more.
+    fn dead(&self) -> usize {
+        self.heads.front().map_or(self.bytes.len(), |oldest| self.place(oldest.start))
     }
 
-    fn drop_oldest(&mut self) {
-        if let Some(line) = self.lines.pop_front() {
-            self.bytes -= line.packed.len();
-        }
+    /// Moves the lines to the buffer's beginning, and makes the buffer larger or smaller so that
+    /// this is not soon to be done again.
+    fn make_room(&mut self, wanted: usize) {
+        let dead = self.dead();
+        self.bytes.drain(..dead);
+        self.base = self.base.wrapping_add(u32::try_from(dead).unwrap_or(0));
+        let spare = wanted + SPARE_MIN.max(self.bytes.len() / SPARE_PART);
+        self.bytes.shrink_to(self.bytes.len() + 2 * spare);
+        self.bytes.reserve_exact(spare);
     }
 }
 
@@ -141,6 +165,7 @@ mod tests {
     use crate::colour::{Colour, Rgb};
     use crate::pen::Pen;
     use alloc::string::{String, ToString as _};
+    use proptest::prelude::*;
 
     fn row(text: &str) -> Row {
         let mut row = Row::new(10, 7);
@@ -164,6 +189,26 @@ mod tests {
         assert_eq!(text(&scrollback, 2), None);
     }
 
+    proptest! {
+        #[test]
+        fn the_newest_lines_come_back_whatever_was_dropped(
+            lines in proptest::collection::vec("[a-z]{0,10}", 0..300),
+            lines_max in 1_usize..40,
+            base in any::<u32>(),
+        ) {
+            let mut scrollback = Scrollback { base, ..Scrollback::new(lines_max) };
+            for (number, line) in lines.iter().enumerate() {
+                scrollback.push(&row(line));
+                let kept = (number + 1).min(lines_max);
+                prop_assert_eq!(scrollback.len(), kept);
+                let oldest = text(&scrollback, kept - 1);
+                prop_assert_eq!(oldest.as_deref(), Some(&*lines[number + 1 - kept]));
+                let newest = text(&scrollback, 0);
+                prop_assert_eq!(newest.as_deref(), Some(&**line));
+            }
+        }
+    }
+
     #[test]
     fn a_scrollback_of_no_lines_keeps_none() {
         let mut scrollback = Scrollback::new(0);
@@ -183,14 +228,14 @@ mod tests {
         for _ in 0..512 {
             scrollback.push(&gaudy);
         }
-        assert!(scrollback.bytes <= SCROLLBACK_BYTES_MAX);
+        assert!(scrollback.bytes.len() - scrollback.dead() <= SCROLLBACK_BYTES_MAX);
+        assert!(scrollback.bytes.capacity() <= SCROLLBACK_BYTES_MAX * 3 / 2);
         assert!(scrollback.len() > 50 && scrollback.len() < 512);
-        for _ in 0..512 {
-            scrollback.push(&row(""));
+        for _ in 0..120_000 {
+            scrollback.push(&row("short"));
         }
-        assert_eq!(scrollback.bytes, 0);
-        let kept: usize = scrollback.lines.iter().map(|line| line.packed.capacity()).sum();
-        assert!(kept <= 512 * SPARE_MAX);
+        assert_eq!(scrollback.bytes.len() - scrollback.dead(), 512 * 6);
+        assert!(scrollback.bytes.capacity() <= 4 * 512 * 6);
     }
 
     #[test]

@@ -223,6 +223,10 @@ impl Performer for Terminal {
         self.put_text(text);
     }
 
+    fn print_run(&mut self, text: &[char]) {
+        self.put_run(text);
+    }
+
     fn print_rom(&mut self, glyph: u8) {
         self.put_glyph(glyph);
     }

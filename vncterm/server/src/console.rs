@@ -98,7 +98,7 @@ pub(crate) struct Console {
     output_at: Option<Instant>,
 }
 
-/// What poll found of the two that are not asked at every turn anyway.
+/// What poll found of the tty and the agent.
 #[derive(Debug, Clone, Copy)]
 struct Ready {
     tty: bool,
@@ -171,7 +171,7 @@ impl Console {
     }
 
     /// Waits until something happens or a deadline is due. With no deadline there is no timer.
-    fn wait(&self) -> Ready {
+    fn wait(&mut self) -> Ready {
         let mut polled = vec![PollFd::new(self.control.waits_on(), PollFlags::POLLIN)];
         if let Some(tty) = self.tty.as_ref().filter(|_| self.phase == Phase::Running) {
             let mut interest = PollFlags::POLLIN;
@@ -184,16 +184,17 @@ impl Console {
         }
         let timeout = self.deadline().map_or(PollTimeout::NONE, until);
         // An interrupted wait is a turn in which nothing is ready.
-        let waited = poll(&mut polled, timeout);
-        let found = |index: usize| match (waited, polled.get(index).and_then(PollFd::revents)) {
-            (Ok(_), Some(flags)) => flags,
-            (Ok(_), None) | (Err(_), _) => PollFlags::empty(),
+        let is_over = poll(&mut polled, timeout).is_ok();
+        let flags = |polled: &PollFd<'_>| {
+            polled.revents().filter(|_| is_over).unwrap_or(PollFlags::empty())
         };
-        let tty = if tty_polled { found(1) } else { PollFlags::empty() };
-        Ready {
-            control: !found(0).is_empty(),
-            tty: tty.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR),
-        }
+        let found: Vec<PollFlags> = polled.iter().map(flags).collect();
+        let mut found = found.into_iter();
+        let control = found.next().is_some_and(|flags| !flags.is_empty());
+        let came = PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR;
+        let tty = found.by_ref().take(usize::from(tty_polled)).any(|flags| flags.intersects(came));
+        self.viewers.found(found.map(|flags| flags.intersects(came)));
+        Ready { control, tty }
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -37,6 +37,8 @@ pub(crate) struct RfbViewer {
     socket: OwnedFd,
     session: Session,
     keyboard: Keyboard,
+    /// Whether the socket may have something to read.
+    sent: bool,
     came_at: Instant,
     /// When the socket last took something, or the viewer came.
     moved_at: Instant,
@@ -68,6 +70,7 @@ impl RfbViewer {
             socket,
             session: Session::new(title, view::size_of(screen), Limits::default()),
             keyboard: Keyboard::default(),
+            sent: true,
             came_at: now,
             moved_at: now,
             pictured_at: None,
@@ -77,6 +80,11 @@ impl RfbViewer {
             selection: None,
             cut: String::new(),
         }
+    }
+
+    /// Whether it has sent something, or left; to be noted before a turn.
+    pub(crate) fn has_sent(&mut self) -> &mut bool {
+        &mut self.sent
     }
 
     /// Whether its handshake is over.
@@ -134,6 +142,9 @@ impl RfbViewer {
 
     /// Reads what the viewer sent, and does what it asks.
     pub(crate) fn read(&mut self, screen: &Screen, tty: Option<&mut Tty>, now: Instant) -> Stays {
+        if !self.sent {
+            return Stays::Yes;
+        }
         let mut buffer = [0; READ_MAX];
         let received = match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
             Ok(0) => return Stays::No,

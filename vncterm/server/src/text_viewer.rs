@@ -16,6 +16,8 @@ const OUTPUT_MAX: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct TextViewer {
     socket: OwnedFd,
+    /// Whether the socket may have something to read.
+    sent: bool,
     output: VecDeque<u8>,
     /// The queue was thrown away; the screen is sent when there is room.
     behind: bool,
@@ -37,7 +39,12 @@ pub(crate) enum Typed {
 impl TextViewer {
     /// Takes a connected socket; `replay` repaints the screen as it is now.
     pub(crate) fn new(socket: OwnedFd, replay: Vec<u8>, now: Instant) -> Self {
-        Self { socket, output: replay.into(), behind: false, moved_at: now }
+        Self { socket, sent: true, output: replay.into(), behind: false, moved_at: now }
+    }
+
+    /// Whether it has sent something, or left; to be noted before a turn.
+    pub(crate) fn has_sent(&mut self) -> &mut bool {
+        &mut self.sent
     }
 
     /// Queues what the guest printed.
@@ -89,7 +96,10 @@ impl TextViewer {
     }
 
     /// Reads what was typed.
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> Typed {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Typed {
+        if !self.sent {
+            return Typed::Nothing;
+        }
         match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
             Ok(0) => Typed::Gone,
             Ok(length) => Typed::Bytes(length),
@@ -169,7 +179,7 @@ mod tests {
     #[test]
     fn a_viewer_that_hangs_up_is_known_before_what_it_typed_is_read() {
         let (near, mut far) = UnixStream::pair().unwrap();
-        let viewer = TextViewer::new(near.into(), Vec::new(), Instant::now());
+        let mut viewer = TextViewer::new(near.into(), Vec::new(), Instant::now());
         far.write_all(b"typed").unwrap();
         assert!(!viewer.has_hung_up());
         far.shutdown(Shutdown::Write).unwrap();

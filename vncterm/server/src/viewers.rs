@@ -28,11 +28,18 @@ const TYPED_MAX: usize = 1024;
 /// keys of others.
 const ROOM_MIN: usize = 2 * TYPED_MAX;
 
+/// Where viewers come in, and whether one waits there.
+#[derive(Debug)]
+struct Door {
+    listener: OwnedFd,
+    knocked: bool,
+}
+
 /// Viewers and the listeners that they come by.
 #[derive(Debug)]
 pub(crate) struct Viewers {
-    rfb_listener: Option<OwnedFd>,
-    text_listener: Option<OwnedFd>,
+    rfb_door: Option<Door>,
+    text_door: Option<Door>,
     rfb: Vec<RfbViewer>,
     text: Vec<TextViewer>,
 }
@@ -40,7 +47,9 @@ pub(crate) struct Viewers {
 impl Viewers {
     /// No viewers yet.
     pub(crate) fn new(rfb_listener: Option<OwnedFd>, text_listener: Option<OwnedFd>) -> Self {
-        Self { rfb_listener, text_listener, rfb: Vec::new(), text: Vec::new() }
+        let door = |listener| Door { listener, knocked: false };
+        let (rfb_door, text_door) = (rfb_listener.map(door), text_listener.map(door));
+        Self { rfb_door, text_door, rfb: Vec::new(), text: Vec::new() }
     }
 
     /// How many there are: RFB and text.
@@ -52,8 +61,8 @@ impl Viewers {
     /// What to wait for. A text viewer is read only while the guest has room for what it types;
     /// without a guest, it is read to notice when it leaves.
     pub(crate) fn interests<'a>(&'a self, room: Option<usize>, polled: &mut Vec<PollFd<'a>>) {
-        for listener in [&self.rfb_listener, &self.text_listener].into_iter().flatten() {
-            polled.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
+        for door in [&self.rfb_door, &self.text_door].into_iter().flatten() {
+            polled.push(PollFd::new(door.listener.as_fd(), PollFlags::POLLIN));
         }
         for viewer in &self.rfb {
             let mut interest = PollFlags::POLLIN;
@@ -65,6 +74,18 @@ impl Viewers {
             interest.set(PollFlags::POLLIN, room.is_none_or(|room| room >= ROOM_MIN));
             interest.set(PollFlags::POLLOUT, viewer.wants_write());
             polled.push(PollFd::new(viewer.as_fd(), interest));
+        }
+    }
+
+    /// Notes where something came, in the order of [`Self::interests`]: nobody else is read from in
+    /// the next turn, so that a turn costs a system call only where it has something to do.
+    pub(crate) fn found(&mut self, came: impl IntoIterator<Item = bool>) {
+        let doors = [&mut self.rfb_door, &mut self.text_door].into_iter().flatten();
+        let doors = doors.map(|door| &mut door.knocked);
+        let rfb = self.rfb.iter_mut().map(RfbViewer::has_sent);
+        let text = self.text.iter_mut().map(TextViewer::has_sent);
+        for (noted, came) in doors.chain(rfb).chain(text).zip(came) {
+            *noted = came;
         }
     }
 
@@ -118,11 +139,11 @@ impl Viewers {
         });
         // A bounded number a turn: who comes in faster waits, and holds nobody up.
         for _ in 0..VIEWERS_MAX {
-            let Some(socket) = accept(self.rfb_listener.as_ref()) else { break };
+            let Some(socket) = accept(self.rfb_door.as_mut()) else { break };
             self.take_rfb(socket, title, screen, now);
         }
         for _ in 0..VIEWERS_MAX {
-            let Some(socket) = accept(self.text_listener.as_ref()) else { break };
+            let Some(socket) = accept(self.text_door.as_mut()) else { break };
             self.take_text(socket, screen, now);
         }
     }
@@ -184,7 +205,7 @@ fn oldest<V>(viewers: &[V], time: impl Fn(&V) -> Option<Instant>) -> Option<usiz
 }
 
 /// Types what a text viewer typed; says whether the viewer is still there.
-fn hear(viewer: &TextViewer, tty: Option<&mut Tty>) -> bool {
+fn hear(viewer: &mut TextViewer, tty: Option<&mut Tty>) -> bool {
     let mut buffer = [0; TYPED_MAX];
     match tty {
         Some(tty) if tty.room() >= ROOM_MIN => match viewer.read(&mut buffer) {
@@ -203,9 +224,12 @@ fn hear(viewer: &TextViewer, tty: Option<&mut Tty>) -> bool {
     }
 }
 
-fn accept(listener: Option<&OwnedFd>) -> Option<OwnedFd> {
+fn accept(door: Option<&mut Door>) -> Option<OwnedFd> {
+    let door = door.filter(|door| door.knocked)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let raw = accept4(listener?.as_raw_fd(), flags).ok()?;
+    let accepted = accept4(door.listener.as_raw_fd(), flags);
+    door.knocked = accepted.is_ok();
+    let raw = accepted.ok()?;
     // SAFETY: accept4 has just made this descriptor for this process, and nobody else owns it.
     Some(unsafe { OwnedFd::from_raw_fd(raw) })
 }

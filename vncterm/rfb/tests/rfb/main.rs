@@ -5,6 +5,7 @@
 
 mod attacks;
 mod canvas;
+mod decoders;
 mod dialogue;
 mod dialogues;
 mod extensions;

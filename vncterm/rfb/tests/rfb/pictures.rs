@@ -105,11 +105,13 @@ const ENCODINGS: [&[i32]; 13] = [
 ];
 
 /// A session, its picture and its viewer.
-struct World {
+pub(crate) struct World {
     session: Session,
     picture: Canvas,
-    viewer: Viewer,
+    pub(crate) viewer: Viewer,
     requests: usize,
+    /// All that the viewer was sent since the handshake.
+    pub(crate) heard: Vec<u8>,
 }
 
 impl World {
@@ -117,20 +119,21 @@ impl World {
         Self::of(COLUMNS, ROWS)
     }
 
-    fn of(columns: u16, rows: u16) -> Self {
+    pub(crate) fn of(columns: u16, rows: u16) -> Self {
         let size = Size::new(columns, rows).unwrap();
         let mut world = Self {
             session: Session::new("world", size, Limits::default()),
             picture: Canvas::new(columns, rows),
             viewer: Viewer::new(size),
             requests: 0,
+            heard: Vec::new(),
         };
         world.say(b"RFB 003.003\n\x01");
         world.session.wrote(usize::MAX);
         world
     }
 
-    fn say(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn say(&mut self, mut bytes: &[u8]) {
         while self.session.receive(&mut bytes).unwrap().is_some() {}
     }
 
@@ -152,7 +155,9 @@ impl World {
 
     fn read(&mut self, bytes: usize) {
         let count = bytes.min(self.session.output().len());
-        self.viewer.receive(&self.session.output()[..count]);
+        let sent = &self.session.output()[..count];
+        self.viewer.receive(sent);
+        self.heard.extend_from_slice(sent);
         self.session.wrote(count);
     }
 
@@ -193,14 +198,14 @@ impl World {
     }
 
     /// A viewer changes its format when it has read what was sent before.
-    fn set_format(&mut self, format: Format) {
+    pub(crate) fn set_format(&mut self, format: Format) {
         self.read(usize::MAX);
         let message = self.viewer.set_format(format);
         self.say(&message);
     }
 
     /// Asks until nothing is left, and compares.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.drain();
         for _ in 0..3 {
             self.ask_all(true);
@@ -240,60 +245,60 @@ fn every_format_and_encoding_shows_the_picture_after_any_steps() {
     }
 }
 
-/// A screen as wide as a guest's and wider than any encoder takes at once, drawn on by thousands of
-/// steps: text in few colours, lines of many, scrolls within margins, while the viewer asks and
-/// reads as it likes.
-#[test]
-fn thousands_of_steps_on_a_large_screen_are_shown_in_every_encoding() {
-    const STEPS: usize = 500;
-    let mut seed = 1_u32;
-    let mut random = |below: u32| {
+/// Draws by random steps: text in few colours, lines of many, scrolls within margins, while the viewer
+/// asks and reads as it likes.
+pub(crate) fn scribble(world: &mut World, (columns, rows): (u16, u16), steps: usize, seed: u32) {
+    let mut seed = seed;
+    let mut small = |below: u16| {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (seed >> 8) % below
+        u16::try_from((seed >> 8) % u32::from(below)).unwrap()
     };
     let grey = Rgb { red: 0xb2, green: 0xb2, blue: 0xb2 };
     let black = Rgb { red: 0, green: 0, blue: 0 };
-    for (at, encodings) in ENCODINGS.into_iter().enumerate() {
+    for _ in 0..steps {
+        let (row, column) = (small(rows), small(columns));
+        match small(20) {
+            0..=8 => {
+                let length = small(columns);
+                for column in column..(column + length).min(columns) {
+                    let glyph = 3 + u32::from(small(40));
+                    world.picture.put(row, column, Look { glyph, ink: grey, paper: black });
+                }
+            }
+            9 => {
+                for column in 0..columns {
+                    let [red, green, blue] = [small(256), small(256), small(256)]
+                        .map(|value| u8::try_from(value).unwrap());
+                    let ink = Rgb { red, green, blue };
+                    let paper = if small(2) == 0 { black } else { Rgb { red: blue, ..ink } };
+                    world.picture.put(row, column, Look { glyph: small(60).into(), ink, paper });
+                }
+            }
+            10..=12 => world.picture.scroll(row, small(rows), small(2) == 0),
+            13 | 14 => world.ask_all(small(8) != 0),
+            15 => {
+                let area = [8 * column, 16 * row, 8 * small(columns), 16 * small(rows)];
+                world.ask(true, area);
+            }
+            16 | 17 => world.update(),
+            _ => world.read(usize::from(small(u16::MAX))),
+        }
+    }
+}
+
+/// A screen as wide as a guest's and wider than any encoder takes at once, drawn on by thousands of
+/// steps.
+#[test]
+fn thousands_of_steps_on_a_large_screen_are_shown_in_every_encoding() {
+    const STEPS: usize = 500;
+    for (seed, (at, encodings)) in (1..).zip(ENCODINGS.into_iter().enumerate()) {
         let (columns, rows) = if at % 2 == 0 { (80, 24) } else { (300, 20) };
         let mut world = World::of(columns, rows);
         let formats = formats();
         world.set_format(formats[at % formats.len()].clone());
         let message = world.viewer.set_encodings(encodings);
         world.say(&message);
-        let mut small = |below: u16| u16::try_from(random(below.into())).unwrap();
-        for _ in 0..STEPS {
-            let (row, column) = (small(rows), small(columns));
-            match small(20) {
-                0..=8 => {
-                    let length = small(columns);
-                    for column in column..(column + length).min(columns) {
-                        let glyph = 3 + u32::from(small(40));
-                        world.picture.put(row, column, Look { glyph, ink: grey, paper: black });
-                    }
-                }
-                9 => {
-                    for column in 0..columns {
-                        let [red, green, blue] = [small(256), small(256), small(256)]
-                            .map(|value| u8::try_from(value).unwrap());
-                        let ink = Rgb { red, green, blue };
-                        let paper = if small(2) == 0 { black } else { Rgb { red: blue, ..ink } };
-                        world.picture.put(
-                            row,
-                            column,
-                            Look { glyph: small(60).into(), ink, paper },
-                        );
-                    }
-                }
-                10..=12 => world.picture.scroll(row, small(rows), small(2) == 0),
-                13 | 14 => world.ask_all(small(8) != 0),
-                15 => {
-                    let area = [8 * column, 16 * row, 8 * small(columns), 16 * small(rows)];
-                    world.ask(true, area);
-                }
-                16 | 17 => world.update(),
-                _ => world.read(usize::from(small(u16::MAX))),
-            }
-        }
+        scribble(&mut world, (columns, rows), STEPS, seed);
         world.settle();
     }
 }

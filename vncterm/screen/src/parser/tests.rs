@@ -39,6 +39,11 @@ impl Performer for Recorder {
         assert!(text.iter().all(|byte| (0x20..=0x7e).contains(byte)));
         self.text.extend(text.iter().map(|&byte| char::from(byte)));
     }
+    fn print_run(&mut self, text: &[char]) {
+        assert!(self.coding == Coding::Utf8 && !text.is_empty());
+        assert!(!text.iter().any(|character| character.is_control()));
+        self.text.extend(text);
+    }
     fn print_rom(&mut self, glyph: u8) {
         self.line(format!("rom {glyph:02x}"));
     }
@@ -223,7 +228,7 @@ pub(crate) fn likely_bytes() -> impl Strategy<Value = Vec<u8>> {
     let part = prop_oneof![
         4 => proptest::collection::vec(0x20u8..0x7f, 1..30),
         2 => proptest::collection::vec(any::<u8>(), 1..8),
-        2 => "[a-zé中😀]{1,8}".prop_map(String::into_bytes),
+        2 => "[a-zé中😀\u{85}\u{301}]{1,80}".prop_map(String::into_bytes),
         4 => "\x1b\\[[?>]?[0-9]{0,3}(;[0-9:]{0,3}){0,3}[ $!]?[@-z]".prop_map(String::into_bytes),
         2 => "\x1b[ -/]?[0-~]".prop_map(String::into_bytes),
         1 => "\x1b\\][0-9PR]{1,3}[a-f0-9;]{0,8}(\x07|\x1b\\\\)".prop_map(String::into_bytes),
@@ -233,6 +238,15 @@ pub(crate) fn likely_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #[test]
+    fn what_is_taken_at_once_is_what_single_bytes_give(bytes in likely_bytes()) {
+        let (mut parser, mut recorder) = (Parser::default(), Recorder::default());
+        for byte in bytes.chunks(1) {
+            parser.advance(&mut recorder, byte);
+        }
+        prop_assert_eq!(recorder.finish(), parse(&bytes));
+    }
+
     #[test]
     fn any_splitting_of_the_bytes_gives_the_same(
         bytes in likely_bytes(), cuts in proptest::collection::vec(1usize..9, 1..40))

@@ -52,6 +52,41 @@ impl Terminal {
         }
     }
 
+    /// Writes characters of any kind, printable ASCII through the character sets.
+    pub(super) fn put_run(&mut self, text: &[char]) {
+        let mut rest = text;
+        while let Some((&first, tail)) = rest.split_first() {
+            let taken = self.put_narrow_and_wide(rest);
+            if taken > 0 {
+                rest = rest.get(taken..).unwrap_or_default();
+                continue;
+            }
+            match u8::try_from(first) {
+                Ok(byte) if first.is_ascii() => self.put_text(&[byte]),
+                _ => self.put_character(first),
+            }
+            rest = tail;
+        }
+    }
+
+    /// Writes what of `text` fits in the row as it stands; gives how many characters that were.
+    fn put_narrow_and_wide(&mut self, text: &[char]) -> usize {
+        let maps = self.rom != Rom::Unused || !self.charsets.is_plain();
+        let is_mark = text.first().is_some_and(|&first| columns_of(first) == 0);
+        if maps || is_mark || self.is_set(Mode::Insert) {
+            return 0;
+        }
+        self.wrap_if_due();
+        let (column, pen) = (self.cursor.column, self.pen);
+        let Some(row) = self.grid.edit(self.cursor.row) else { return 0 };
+        let (taken, columns) = row.put_run(column, text, pen);
+        if let Some(&last) = taken.checked_sub(1).and_then(|last| text.get(last)) {
+            self.advance(columns);
+            self.last_printed = Some(last);
+        }
+        taken
+    }
+
     /// Writes the glyph of that number.
     pub(super) fn put_glyph(&mut self, glyph: u8) {
         let glyph = if self.rom == Rom::Toggled { glyph ^ 0x80 } else { glyph };

@@ -7,15 +7,17 @@ use crate::pen::{Attributes, Pen};
 
 impl Terminal {
     pub(super) fn set_pen(&mut self, params: &Params) {
-        let mut groups = params.iter();
-        if params.count() == 0 {
-            self.pen = Pen::DEFAULT;
+        if let Some(plain) = params.plain() {
+            // Nearly all of them; without a look for sub-parameters.
+            return self.set_plain_pen(plain);
         }
+        let mut groups = params.iter();
         while let Some(group) = groups.next() {
             match *group {
                 [4, style, ..] => self.set_attribute(Attributes::UNDERLINE, style != 0),
                 [which @ (38 | 48 | 58)] => {
-                    let colour = colour_of_parameters(&mut groups);
+                    let mut codes = groups.by_ref().filter_map(|group| group.first().copied());
+                    let colour = colour_of_parameters(&mut codes);
                     self.set_colour(which, colour);
                 }
                 [which @ (38 | 48 | 58), ref colour @ ..] => {
@@ -23,6 +25,21 @@ impl Terminal {
                 }
                 [code, ..] => self.set_rendition(code),
                 [] => {}
+            }
+        }
+    }
+
+    fn set_plain_pen(&mut self, codes: &[u16]) {
+        if codes.is_empty() {
+            self.pen = Pen::DEFAULT;
+        }
+        let mut codes = codes.iter();
+        while let Some(&code) = codes.next() {
+            if let 38 | 48 | 58 = code {
+                let colour = colour_of_parameters(&mut codes.by_ref().copied());
+                self.set_colour(code, colour);
+            } else {
+                self.set_rendition(code);
             }
         }
     }
@@ -76,11 +93,10 @@ impl Terminal {
 }
 
 /// The colour in `38;5;n` and `38;2;r;g;b`, whose parts are parameters of their own.
-fn colour_of_parameters<'a>(groups: &mut impl Iterator<Item = &'a [u16]>) -> Option<Colour> {
-    let mut next = || groups.next().and_then(|group| group.first().copied());
-    match next()? {
-        5 => indexed(next()?),
-        2 => rgb(next()?, next()?, next()?),
+fn colour_of_parameters(codes: &mut impl Iterator<Item = u16>) -> Option<Colour> {
+    match codes.next()? {
+        5 => indexed(codes.next()?),
+        2 => rgb(codes.next()?, codes.next()?, codes.next()?),
         _ => None,
     }
 }
