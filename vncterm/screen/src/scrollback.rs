@@ -59,12 +59,14 @@ pub(crate) struct Scrollback {
     lines_max: usize,
     /// The sum of the lengths of the packed lines.
     bytes: usize,
+    /// How many lines ever came in.
+    pushed: u64,
 }
 
 impl Scrollback {
     pub(crate) fn new(lines_max: usize) -> Self {
         let lines_max = lines_max.min(SCROLLBACK_LINES_MAX);
-        Self { lines: VecDeque::new(), lines_max, bytes: 0 }
+        Self { lines: VecDeque::new(), lines_max, bytes: 0, pushed: 0 }
     }
 
     pub(crate) fn lines_max(&self) -> usize {
@@ -73,6 +75,10 @@ impl Scrollback {
 
     pub(crate) fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    pub(crate) fn pushed(&self) -> u64 {
+        self.pushed
     }
 
     pub(crate) fn clear(&mut self) {
@@ -99,6 +105,7 @@ impl Scrollback {
             self.lines.rotate_left(usize::from(self.lines_max > 0));
         }
         let Some(line) = self.lines.back_mut() else { return };
+        self.pushed += 1;
         self.bytes -= line.packed.len();
         line.packed.clear();
         pack(row.used(), Detail::Drawn, &mut line.packed);
