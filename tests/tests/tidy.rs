@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each crate of the workspace may use of the others: the arrows, all one way.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("xenstore/wire", &[]),
     ("xenstore/bucket", &[]),
     ("xenstore/store", &["xenstore-wire", "xenstore-bucket"]),
@@ -47,6 +47,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("agent/device-model", &["restrict"]),
     // Black-box tests know the programs by their sockets; the font alone, to read pixels.
     ("tests", &["vncterm-font"]),
+    ("tests/fuzz", &["vncterm-screen", "vncterm-rfb", "vncterm-font"]),
     ("tests/xenlab", &["acceptance"]),
 ];
 
