@@ -46,6 +46,8 @@ pub struct Viewer {
     pub updates: usize,
     /// The status of the last ExtendedDesktopSize.
     resize_status: Option<u16>,
+    /// Whether the server was told that ExtendedDesktopSize is understood.
+    knows_sizes: bool,
 }
 
 /// The pseudo-encoding's number, -308.
@@ -106,6 +108,7 @@ impl Viewer {
             cut_text: None,
             updates: 0,
             resize_status: None,
+            knows_sizes: false,
         };
         viewer.shake_hands(version)?;
         viewer.set_pixel_format()?;
@@ -259,13 +262,16 @@ impl Viewer {
     /// # Panics
     /// When none comes by the deadline, or the connection ends.
     pub fn resize(&mut self, deadline: Deadline, width: u16, height: u16) -> u16 {
-        let encodings = [5, EXTENDED_DESKTOP_SIZE].map(u32::to_be_bytes).concat();
-        let sent = self.stream.write_all(&[&[2, 0, 0, 2][..], &encodings].concat());
-        sent.expect("the viewer is connected");
-        // Its own size comes first.
-        self.ask(true).expect("the viewer is connected");
-        while self.resize_status.is_none() {
-            self.receive(deadline).expect("the desktop's size");
+        if !self.knows_sizes {
+            let encodings = [5, EXTENDED_DESKTOP_SIZE].map(u32::to_be_bytes).concat();
+            let sent = self.stream.write_all(&[&[2, 0, 0, 2][..], &encodings].concat());
+            sent.expect("the viewer is connected");
+            // The size as it is comes first.
+            self.ask(true).expect("the viewer is connected");
+            while self.resize_status.is_none() {
+                self.receive(deadline).expect("the desktop's size");
+            }
+            self.knows_sizes = true;
         }
         self.resize_status = None;
         let [w, h] = [width, height].map(u16::to_be_bytes);
