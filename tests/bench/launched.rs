@@ -62,6 +62,7 @@ impl Launcher {
             title: format!("bench{index}"),
             columns: 80,
             rows: 24,
+            resize: false,
             orphan_s: 0,
             tty_wait_s: 0,
             rfb: true,

@@ -44,7 +44,14 @@ pub struct Viewer {
     pub cut_text: Option<String>,
     /// How many updates have come.
     pub updates: usize,
+    /// The status of the last ExtendedDesktopSize.
+    resize_status: Option<u16>,
+    /// Whether the server was told that ExtendedDesktopSize is understood.
+    knows_sizes: bool,
 }
+
+/// The pseudo-encoding's number, -308.
+const EXTENDED_DESKTOP_SIZE: u32 = (-308_i32).cast_unsigned();
 
 /// Texts longer than this are no console's selection.
 const CUT_TEXT_MAX: usize = 1 << 20;
@@ -100,6 +107,8 @@ impl Viewer {
             picture: Picture::black(0, 0),
             cut_text: None,
             updates: 0,
+            resize_status: None,
+            knows_sizes: false,
         };
         viewer.shake_hands(version)?;
         viewer.set_pixel_format()?;
@@ -209,11 +218,16 @@ impl Viewer {
 
     fn rectangle(&mut self) -> io::Result<()> {
         let [x, y, width, height] = [self.u16()?, self.u16()?, self.u16()?, self.u16()?];
-        let [x, y, width, height] = [x, y, width, height].map(usize::from);
+        let numbers = [x, y, width, height];
+        let [x, y, width, height] = numbers.map(usize::from);
+        let encoding = self.u32()?;
+        if encoding == EXTENDED_DESKTOP_SIZE {
+            return self.resized(numbers);
+        }
         if x + width > self.picture.width || y + height > self.picture.height {
             return Err(breach("a rectangle reaches out of the desktop"));
         }
-        match self.u32()? {
+        match encoding {
             0 => {
                 let mut bytes = vec![0; width * height * 4];
                 self.stream.read_exact(&mut bytes)?;
@@ -224,6 +238,51 @@ impl Viewer {
             }
             5 => hextile::receive(&mut self.stream, &mut self.picture, [x, y, width, height]),
             _ => Err(breach("an encoding that wasn't asked for")),
+        }
+    }
+
+    /// An ExtendedDesktopSize: reason and status, then the size, then the screens.
+    fn resized(&mut self, [_reason, status, width, height]: [u16; 4]) -> io::Result<()> {
+        let [screens, _, _, _] = self.bytes()?;
+        let mut layout = vec![0; 16 * usize::from(screens)];
+        self.stream.read_exact(&mut layout)?;
+        if width > SIDE_MAX || height > SIDE_MAX {
+            return Err(breach("the desktop is too large"));
+        }
+        self.resize_status = Some(status);
+        let (width, height) = (usize::from(width), usize::from(height));
+        if (self.picture.width, self.picture.height) != (width, height) {
+            self.picture = Picture::black(width, height);
+        }
+        Ok(())
+    }
+
+    /// Asks for a desktop of another size, in pixels, and returns the status of the answer.
+    ///
+    /// # Panics
+    /// When none comes by the deadline, or the connection ends.
+    pub fn resize(&mut self, deadline: Deadline, width: u16, height: u16) -> u16 {
+        if !self.knows_sizes {
+            let encodings = [5, EXTENDED_DESKTOP_SIZE].map(u32::to_be_bytes).concat();
+            let sent = self.stream.write_all(&[&[2, 0, 0, 2][..], &encodings].concat());
+            sent.expect("the viewer is connected");
+            // The size as it is comes first.
+            self.ask(true).expect("the viewer is connected");
+            while self.resize_status.is_none() {
+                self.receive(deadline).expect("the desktop's size");
+            }
+            self.knows_sizes = true;
+        }
+        self.resize_status = None;
+        let [w, h] = [width, height].map(u16::to_be_bytes);
+        let head = [251, 0, w[0], w[1], h[0], h[1], 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let message = [&head[..], &w, &h, &[0; 4]].concat();
+        self.stream.write_all(&message).expect("the viewer is connected");
+        loop {
+            if let Some(status) = self.resize_status.take() {
+                return status;
+            }
+            self.receive(deadline).expect("a wish for a size is answered");
         }
     }
 
@@ -297,6 +356,17 @@ impl Viewer {
     pub fn key(&mut self, keysym: u32, down: bool) -> io::Result<()> {
         let [a, b, c, d] = keysym.to_be_bytes();
         self.stream.write_all(&[4, u8::from(down), 0, 0, a, b, c, d])
+    }
+
+    /// 7.5.6: puts a text of Latin-1 on the server's clipboard.
+    ///
+    /// # Errors
+    /// When the connection has ended.
+    pub fn cut(&mut self, text: &str) -> io::Result<()> {
+        let latin_1: Vec<u8> =
+            text.chars().map(|character| u8::try_from(character).unwrap_or(b'?')).collect();
+        let length = u32::try_from(latin_1.len()).expect("a short text").to_be_bytes();
+        self.stream.write_all(&[&[6, 0, 0, 0][..], &length, &latin_1].concat())
     }
 
     /// 7.5.5: moves the pointer, with these buttons pressed.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each crate of the workspace may use of the others: the arrows, all one way.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("xenstore/wire", &[]),
     ("xenstore/bucket", &[]),
     ("xenstore/store", &["xenstore-wire", "xenstore-bucket"]),
@@ -48,6 +48,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     // Black-box tests know the programs by their sockets; the font, to read pixels. The bench starts
     // converters as the agent does.
     ("tests", &["vncterm-font", "vncterm-control", "vncterm-launch", "restrict"]),
+    ("tests/fuzz", &["vncterm-screen", "vncterm-rfb", "vncterm-font"]),
     ("tests/xenlab", &["acceptance"]),
 ];
 

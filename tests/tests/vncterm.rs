@@ -133,6 +133,86 @@ fn it_ends_with_its_command_and_takes_its_ports_back() {
 }
 
 #[test]
+fn a_command_that_is_to_run_again_does_so_whenever_it_ends() {
+    let mut serving = Serving::start(
+        206,
+        &["-r", "-c", "sh", "-c", "echo \"run $$ in $(stty size)\"; read line"],
+    );
+    let mut viewer = serving.viewer();
+    viewer.wait_for_text(Deadline::seconds(SOON), "run ");
+    for mark in [1, 2] {
+        viewer.type_text("\n").expect("typed");
+        viewer.wait_until(Deadline::seconds(SOON), "another run", |picture| {
+            let screen = acceptance::glyphs::read_screen(picture);
+            let marks = screen.iter().filter(|line| line.contains("-- the command runs again --"));
+            marks.count() == mark && screen.iter().filter(|l| l.ends_with("24 80")).count() > mark
+        });
+    }
+    assert!(serving.running.ended(Duration::ZERO).is_none());
+    assert_eq!(serving.end(), Vec::<String>::new());
+}
+
+#[test]
+fn a_console_that_is_to_stay_shows_the_last_screen_when_its_command_has_ended() {
+    let serving = Serving::start(207, &["-s", "-c", "sh", "-c", "echo last words; read line"]);
+    let mut viewer = serving.viewer();
+    viewer.wait_for_text(Deadline::seconds(SOON), "last words");
+    let command = serving.keeper().children();
+    viewer.type_text("\n").expect("typed");
+    Deadline::seconds(SOON).until("the command's end", || {
+        let ended = command.iter().filter(|process| **process != serving.converter());
+        ended.into_iter().all(|process| !process.lives()).then_some(())
+    });
+    serving.viewer().wait_for_text(Deadline::seconds(SOON), "last words");
+    assert_eq!(serving.end(), Vec::<String>::new());
+}
+
+#[test]
+fn a_size_is_given_and_viewers_change_it_where_they_may() {
+    let script = "stty size; while read line; do stty size; done";
+    let words = ["--size", "100x30", "--resize", "-c", "sh", "-c", script];
+    let serving = Serving::start(208, &words);
+    let mut viewer = serving.viewer();
+    viewer.wait_for_text(Deadline::seconds(SOON), "30 100");
+    assert_eq!((viewer.picture.width, viewer.picture.height), (800, 480));
+    let mut other = serving.viewer();
+    assert_eq!(viewer.resize(Deadline::seconds(SOON), 1003, 799), 0);
+    assert_eq!((viewer.picture.width, viewer.picture.height), (1000, 784));
+    // The program in the terminal can ask for it.
+    viewer.type_text("\n").expect("typed");
+    viewer.wait_for_text(Deadline::seconds(SOON), "49 125");
+    // No wish goes beyond what a screen can be, and the others are served on.
+    assert_eq!(viewer.resize(Deadline::seconds(SOON), u16::MAX, u16::MAX), 0);
+    assert_eq!((viewer.picture.width, viewer.picture.height), (4096, 4096));
+    other.wait_for_text(Deadline::seconds(SOON), "30 100");
+    assert_eq!(serving.end(), Vec::<String>::new());
+
+    let serving = Serving::start(208, &["-c", "cat"]);
+    let mut viewer = serving.viewer();
+    assert_eq!(viewer.resize(Deadline::seconds(SOON), 1000, 800), 1);
+    assert_eq!((viewer.picture.width, viewer.picture.height), (640, 384));
+    serving.end();
+}
+
+#[test]
+fn a_paste_of_many_kilobytes_arrives_whole_at_a_slow_guest() {
+    // Lines, as a terminal takes no more than 4095 bytes of one; read one by one, with pauses.
+    let script = "stty -echo; i=0; while read -r line; do i=$((i+1)); \
+                  [ \"$line\" = \"line $i of the paste\" ] || echo \"bad $i: $line\"; \
+                  [ $((i % 500)) = 0 ] && sleep 0.05; [ $i = 2700 ] && echo all there; done";
+    let serving = Serving::start(209, &["-c", "bash", "-c", script]);
+    let mut viewer = serving.viewer();
+    let text: String = (1..=2700).map(|line| format!("line {line} of the paste\n")).collect();
+    assert!(text.len() > 50_000 && text.len() < 65_536);
+    viewer.cut(&text).expect("cut");
+    viewer.pointer(2, 10, 10).expect("pressed");
+    viewer.pointer(0, 10, 10).expect("released");
+    viewer.wait_for_text(Deadline::seconds(SOON), "all there");
+    assert!(!viewer.screen().iter().any(|line| line.contains("bad")), "{:#?}", viewer.screen());
+    serving.end();
+}
+
+#[test]
 fn viewers_see_the_title() {
     let named = Serving::start(210, &["-t", "web01 = main", "-c", "cat"]);
     assert_eq!(named.viewer().name, "web01 = main");

@@ -68,6 +68,8 @@ pub(crate) struct Consoles {
     pub(crate) columns: u16,
     /// Rows of a screen.
     pub(crate) rows: u16,
+    /// Whether viewers may ask for another size.
+    pub(crate) resize: bool,
     /// Where xenconsole has its locks.
     pub(crate) lock_dir: PathBuf,
 }
@@ -193,6 +195,7 @@ impl Config {
                 text_base_port: keys.number("text_base_port", 9500, 1..=65_000),
                 columns: keys.number("columns", 80, 2..=512),
                 rows: keys.number("rows", 24, 2..=256),
+                resize: keys.flag("resize", false),
                 lock_dir: keys.path("lock_dir", "/var/lock"),
             }),
             converters: document.section("converters", parse_converters),

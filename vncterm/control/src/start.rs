@@ -71,6 +71,8 @@ pub struct Start {
     pub columns: u16,
     /// Rows of the screen.
     pub rows: u16,
+    /// Whether viewers may ask for another size.
+    pub resize: bool,
     /// Seconds without an agent after which it ends.
     pub orphan_s: u32,
     /// Seconds without a tty after which it ends.
@@ -106,6 +108,7 @@ impl Start {
             ("title", title),
             ("columns", self.columns.to_string()),
             ("rows", self.rows.to_string()),
+            ("resize", self.resize.to_string()),
             ("orphan-s", self.orphan_s.to_string()),
             ("tty-wait-s", self.tty_wait_s.to_string()),
             ("rfb", self.rfb.to_string()),
@@ -141,6 +144,7 @@ impl Start {
             title: value("title")?.to_string(),
             columns: parsed("columns", value("columns"))?,
             rows: parsed("rows", value("rows"))?,
+            resize: parsed("resize", value("resize"))?,
             orphan_s: parsed("orphan-s", value("orphan-s"))?,
             tty_wait_s: parsed("tty-wait-s", value("tty-wait-s"))?,
             rfb: parsed("rfb", value("rfb"))?,
@@ -173,6 +177,7 @@ mod tests {
             title: "web01 = main".into(),
             columns: 80,
             rows: 24,
+            resize: false,
             orphan_s: 600,
             tty_wait_s: 60,
             rfb: true,

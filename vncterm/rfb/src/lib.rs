@@ -19,8 +19,8 @@
 //!
 //! Deviations from RFC 6143: security types other than None are not offered; a request for an
 //! area off the screen is ignored; a request is answered only for the cells it touches; what is
-//! not asked for by SetEncodings is never sent. A viewer's wish for another size is refused; Tight is
-//! sent without JPEG and gradients, and only with LastRect.
+//! not asked for by SetEncodings is never sent. A viewer's wish for another size is refused unless
+//! [`Limits`] say otherwise; Tight is sent without JPEG and gradients, and only with LastRect.
 
 #![no_std]
 
@@ -31,6 +31,7 @@ mod clipboard;
 mod colour_map;
 mod deflate;
 mod encoder;
+mod event;
 mod fault;
 mod handshake;
 mod intake;
@@ -45,8 +46,9 @@ mod session;
 mod shown;
 mod update;
 
+pub use event::{Event, Limits};
 pub use fault::Fault;
 pub use picture::{
     Bitmap, CELL_HEIGHT, CELL_WIDTH, COLUMNS_MAX, Look, Picture, ROWS_MAX, Rgb, Size,
 };
-pub use session::{Event, Limits, Session, output_max};
+pub use session::{Session, output_max};

@@ -40,6 +40,7 @@ pub(crate) enum Message {
     ExtendedKey {
         down: bool,
         keysym: u32,
+        scan_code: u32,
     },
     /// Updates of an area from now on without requests, or no longer.
     ContinuousUpdates {
@@ -181,10 +182,10 @@ impl Reader {
                 return self.body(message, bytes);
             }
             Next::QemuBody(QemuMessage::ExtendedKeyEvent) => {
-                // The last four bytes are the key's scan code.
-                let [dh, dl, a, b, c, d, _, _, _, _] = self.intake.take(bytes)?;
-                let keysym = u32::from_be_bytes([a, b, c, d]);
-                Ok(Step::End(Message::ExtendedKey { down: [dh, dl] != [0, 0], keysym }))
+                let [dh, dl, a, b, c, d, e, f, g, h] = self.intake.take(bytes)?;
+                let [keysym, scan_code] = [[a, b, c, d], [e, f, g, h]].map(u32::from_be_bytes);
+                let down = [dh, dl] != [0, 0];
+                Ok(Step::End(Message::ExtendedKey { down, keysym, scan_code }))
             }
             &mut Next::Encodings { left: 0, offer } => Ok(Step::End(Message::Encodings(offer))),
             &mut Next::Encodings { left, mut offer } => {

@@ -12,6 +12,7 @@ use crate::area::Area;
 use crate::clipboard::{self, Clipboard};
 use crate::colour_map;
 use crate::encoder::{self, Encoders};
+use crate::event::{Event, Limits};
 use crate::fault::Fault;
 use crate::handshake::Handshake;
 use crate::message::{Fence, Message, Reader};
@@ -59,48 +60,6 @@ pub fn output_max(size: Size) -> usize {
     let fences = (ANSWERS_MAX + 2) * FENCE_BYTES;
     let owed = 1 + COLOUR_MAP_BYTES + 8 + SELECTION_MAX + 1 + fences + CLIPBOARD_BYTES;
     HANDSHAKE_BYTES + NAME_MAX + owed + update::part_max(size)
-}
-
-/// What a viewer may make the session keep.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of a cut text; the rest of a longer one is dropped.
-    pub cut_text_max: usize,
-}
-
-impl Default for Limits {
-    /// 64 KiB: more than anybody pastes into a console.
-    fn default() -> Self {
-        Self { cut_text_max: 64 * 1024 }
-    }
-}
-
-/// What a viewer did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The handshake is over.
-    Ready {
-        /// Whether other viewers may stay.
-        shared: bool,
-    },
-    /// A key went down or up; the number is X11's keysym.
-    Key {
-        /// Down, else up.
-        down: bool,
-        /// Which key.
-        keysym: u32,
-    },
-    /// The pointer moved, or a button changed.
-    Pointer {
-        /// Bit 0 is the left button, 1 the middle, 2 the right, 3 and 4 the wheel up and down.
-        buttons: u8,
-        /// In pixels from the left, as the viewer says: it may be off the screen.
-        x: u16,
-        /// In pixels from the top.
-        y: u16,
-    },
-    /// The viewer's clipboard has a new text: its beginning, if it is longer than the limit.
-    CutText(String),
 }
 
 #[derive(Debug)]
@@ -377,14 +336,15 @@ impl Session {
                 Clipboard::Request => self.owed.clipboard.text = !self.selection.is_empty(),
                 Clipboard::Other => {}
             },
-            Message::ExtendedKey { down, keysym } => {
+            Message::ExtendedKey { down, keysym, scan_code } => {
                 if !self.offer.extended_key {
                     return Err(Fault::ExtendedKeyEvent);
                 }
-                // Without a keysym there is only the place of a key on some keyboard.
-                if keysym != 0 {
-                    return Ok(Some(Event::Key { down, keysym }));
-                }
+                // The viewer's layout is in the keysym; without one there is the key's place.
+                return Ok(Some(match keysym {
+                    0 => Event::ScanCode { down, code: scan_code },
+                    keysym => Event::Key { down, keysym },
+                }));
             }
             Message::ContinuousUpdates { enable, x, y, width, height } => {
                 if !self.offer.continuous_updates {
@@ -401,12 +361,19 @@ impl Session {
                     return Err(Fault::NotOffered(number));
                 }
                 let size = self.shown.size();
-                self.owed.notices.answer = Some(match wanted {
-                    None | Some([0, _] | [_, 0]) => ResizeStatus::InvalidLayout,
-                    Some(wanted) if wanted == [size.width(), size.height()] => ResizeStatus::Done,
+                let (status, event) = match wanted {
+                    None | Some([0, _] | [_, 0]) => (ResizeStatus::InvalidLayout, None),
+                    Some(wanted) if wanted == [size.width(), size.height()] => {
+                        (ResizeStatus::Done, None)
+                    }
+                    Some(wanted) if self.limits.resize => {
+                        (ResizeStatus::Done, Some(Event::resize(wanted)))
+                    }
                     // The size is the owner's of the picture.
-                    Some(_) => ResizeStatus::Prohibited,
-                });
+                    Some(_) => (ResizeStatus::Prohibited, None),
+                };
+                self.owed.notices.answer = Some(status);
+                return Ok(event);
             }
             Message::Ignored => {}
         }

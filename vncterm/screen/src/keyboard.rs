@@ -34,6 +34,7 @@ pub enum KeyStyle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyModes {
     pub(crate) cursor_keys: CursorKeys,
+    pub(crate) keypad: Keypad,
     pub(crate) line_end: LineEnd,
     pub(crate) coding: Coding,
     /// The rows of the screen, which a page is counted in.
@@ -49,11 +50,29 @@ pub(crate) enum CursorKeys {
     Application,
 }
 
+/// DECKPAM and DECKPNM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keypad {
+    /// What stands on the keys.
+    Numeric,
+    /// `ESC O p` and so on.
+    Application,
+}
+
 /// What Return sends (LNM).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineEnd {
     CarriageReturn,
     CarriageReturnLineFeed,
+}
+
+impl KeyModes {
+    /// Whether the keypad sends sequences. A guest that asks for the cursor keys' ones too has sent
+    /// terminfo's `smkx`, as each full-screen program on an `xterm` does, and wants no such thing:
+    /// there a person with Num Lock on types digits.
+    fn is_keypad_application(&self) -> bool {
+        self.keypad == Keypad::Application && self.cursor_keys == CursorKeys::Normal
+    }
 }
 
 /// The modifiers that one viewer holds down.
@@ -98,7 +117,17 @@ impl Keyboard {
 
     /// Takes a KeyEvent: `keysym` went `down`, or up.
     pub fn key(&mut self, keysym: u32, down: bool, modes: &KeyModes) -> Action {
-        match Key::parse(keysym) {
+        self.take(Key::parse(keysym), down, modes)
+    }
+
+    /// Takes QEMU's extended key event of a key that has no keysym: the key at this scan code of
+    /// an American keyboard went `down`, or up.
+    pub fn scan_code(&mut self, code: u32, down: bool, modes: &KeyModes) -> Action {
+        self.take(Key::at_scan_code(code, self.held().shift), down, modes)
+    }
+
+    fn take(&mut self, key: Option<Key>, down: bool, modes: &KeyModes) -> Action {
+        match key {
             Some(Key::Modifier(modifier)) => {
                 let bit = 1 << modifier as u8;
                 self.held = if down { self.held | bit } else { self.held & !bit };
@@ -126,6 +155,7 @@ impl Keyboard {
         scroll_or_paste(key, held, modes.rows).unwrap_or_else(|| {
             let bytes = match key {
                 Key::Character(character) => character_bytes(character, held, modes.coding),
+                Key::Keypad(character) => keypad_bytes(character, held, modes),
                 _ => self.key_bytes(key, held, modes),
             };
             if bytes.is_empty() { Action::Nothing } else { Action::Send(bytes) }
@@ -139,13 +169,14 @@ impl Keyboard {
             LineEnd::CarriageReturnLineFeed => b"\r\n",
         };
         match key {
-            Key::Character(_) | Key::Modifier(_) => ShortBytes::default(),
+            Key::Character(_) | Key::Keypad(_) | Key::Modifier(_) => ShortBytes::default(),
             Key::BackSpace if held.control => with_alt(b"\x08", held),
             Key::BackSpace => with_alt(b"\x7f", held),
             Key::Tab if held.shift => with_alt(b"\x1b[Z", held),
             Key::Tab => with_alt(b"\t", held),
             Key::BackTab => with_alt(b"\x1b[Z", held),
             Key::LineFeed => with_alt(b"\n", held),
+            Key::Enter if modes.is_keypad_application() => with_alt(b"\x1bOM", held),
             Key::Return | Key::Enter => with_alt(return_bytes, held),
             Key::Escape => with_alt(b"\x1b", held),
             Key::Up => cursor_bytes(b'A', held, modes.cursor_keys),
@@ -218,6 +249,19 @@ fn scroll_or_paste(key: Key, held: Held, rows: u16) -> Option<Action> {
         (Key::Down, Held { shift: true, control: true, alt: false }) => Some(Action::Scroll(-1)),
         (Key::Insert, Held { shift: true, control: false, alt: false }) => Some(Action::Paste),
         _ => None,
+    }
+}
+
+/// The keypad's digits and operators (VT220 manual, table 3-8). Shift gives what stands on the key,
+/// as on the linux console.
+fn keypad_bytes(character: char, held: Held, modes: &KeyModes) -> ShortBytes {
+    match u8::try_from(character) {
+        // A digit's or operator's last byte is its own number and the column of the small letters.
+        Ok(byte @ b'*'..=b'9' | byte @ b'=') if modes.is_keypad_application() && !held.shift => {
+            let last = if byte == b'=' { b'X' } else { byte + 0x40 };
+            with_alt(&[0x1b, b'O', last], held)
+        }
+        _ => character_bytes(character, held, modes.coding),
     }
 }
 

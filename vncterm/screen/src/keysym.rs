@@ -3,6 +3,7 @@
 //! What a key sends is the keyboard's business.
 
 mod legacy;
+mod scan_code;
 
 use legacy::legacy_character;
 
@@ -11,6 +12,8 @@ use legacy::legacy_character;
 pub(crate) enum Key {
     /// A character that a layout already made.
     Character(char),
+    /// A digit or operator of the keypad.
+    Keypad(char),
     Modifier(Modifier),
     BackSpace,
     Tab,
@@ -84,6 +87,9 @@ impl Key {
             0xffe8 => Self::Modifier(Modifier::MetaRight),
             0xffe9 => Self::Modifier(Modifier::AltLeft),
             0xffea => Self::Modifier(Modifier::AltRight),
+            // The low seven bits are the character.
+            0xffaa..=0xffb9 | 0xffbd => Self::Keypad(char::from_u32(keysym & 0x7f)?),
+            0xff80 => Self::Character(' '),
             _ => Self::Character(character(keysym)?),
         })
     }
@@ -94,8 +100,6 @@ fn character(keysym: u32) -> Option<char> {
     match keysym {
         0x20..=0x7e | 0xa0..=0xff => char::from_u32(keysym),
         0x100..=0x20ff => legacy_character(keysym),
-        // The keypad's: the low seven bits are the character.
-        0xff80 | 0xffaa..=0xffb9 | 0xffbd => char::from_u32(keysym & 0x7f),
         0x0100_0000..=0x0110_ffff => {
             char::from_u32(keysym - 0x0100_0000).filter(|character| !character.is_control())
         }
@@ -127,7 +131,8 @@ mod tests {
     fn the_keypad_types_digits_and_operators() {
         let typed = [0xffb0, 0xffb9, 0xffaa, 0xffab, 0xffac, 0xffad, 0xffae, 0xffaf, 0xffbd];
         let keys = typed.map(|keysym| Key::parse(keysym).unwrap());
-        assert_eq!(keys, ['0', '9', '*', '+', ',', '-', '.', '/', '='].map(Key::Character));
+        assert_eq!(keys, ['0', '9', '*', '+', ',', '-', '.', '/', '='].map(Key::Keypad));
+        assert_eq!(Key::parse(0xff80), Some(Key::Character(' ')));
     }
 
     #[test]

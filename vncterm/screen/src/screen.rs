@@ -6,7 +6,7 @@
 use crate::cell::Cell;
 use crate::colour::{Palette, Rgb};
 use crate::grid::Shown;
-use crate::keyboard::{CursorKeys, KeyModes, LineEnd};
+use crate::keyboard::{CursorKeys, KeyModes, Keypad, LineEnd};
 use crate::modes::Mode;
 use crate::parser::Parser;
 use crate::paste::Brackets;
@@ -123,6 +123,13 @@ impl Screen {
         self.terminal.grid.scrollback().len()
     }
 
+    /// How many lines have ever left the screen for the scrollback: by how much more than before, a
+    /// view must be set back further to stay where it is.
+    #[must_use]
+    pub fn scrollback_pushed(&self) -> u64 {
+        self.terminal.grid.scrollback().pushed()
+    }
+
     /// A row of the view that shows `view_offset` lines of the scrollback above the screen's own;
     /// an offset beyond the oldest line means the oldest. A row beyond the last is blank, with stamp 0.
     #[must_use]
@@ -180,6 +187,7 @@ impl Screen {
             } else {
                 CursorKeys::Normal
             },
+            keypad: if is_set(Mode::Keypad) { Keypad::Application } else { Keypad::Numeric },
             line_end: if is_set(Mode::NewLine) {
                 LineEnd::CarriageReturnLineFeed
             } else {

@@ -74,12 +74,21 @@ pub(crate) struct Scrollback {
     base: u32,
     /// A line while it is packed.
     packed: Vec<u8>,
+    /// How many lines ever came in.
+    pushed: u64,
 }
 
 impl Scrollback {
     pub(crate) fn new(lines_max: usize) -> Self {
         let lines_max = lines_max.min(SCROLLBACK_LINES_MAX);
-        Self { heads: VecDeque::new(), lines_max, bytes: Vec::new(), base: 0, packed: Vec::new() }
+        Self {
+            heads: VecDeque::new(),
+            lines_max,
+            bytes: Vec::new(),
+            base: 0,
+            packed: Vec::new(),
+            pushed: 0,
+        }
     }
 
     pub(crate) fn lines_max(&self) -> usize {
@@ -90,8 +99,12 @@ impl Scrollback {
         self.heads.len()
     }
 
+    pub(crate) fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
     pub(crate) fn clear(&mut self) {
-        *self = Self::new(self.lines_max);
+        *self = Self { pushed: self.pushed, ..Self::new(self.lines_max) };
     }
 
     pub(crate) fn lines(&self) -> impl DoubleEndedIterator<Item = Line<'_>> {
@@ -116,6 +129,10 @@ impl Scrollback {
 
     /// Keeps a copy of `row`, at the cost of the oldest lines.
     pub(crate) fn push(&mut self, row: &Row) {
+        if self.lines_max == 0 {
+            return;
+        }
+        self.pushed += 1;
         let mut packed = core::mem::take(&mut self.packed);
         packed.clear();
         pack(row.used(), Detail::Drawn, &mut packed);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lexopt::prelude::*;
 use vncterm_control::Start;
+use vncterm_screen::{COLUMNS_MAX, COLUMNS_MIN, ROWS_MAX, ROWS_MIN};
 
 /// Title of a stand-alone console, as XenServer's vncterm names it.
 const TITLE: &str = "XenServer Virtual Terminal";
@@ -25,8 +26,12 @@ vncterm: serves a text console as a VNC screen, confined
                          the pty that PATH/tty names, once it is there
   -v, --vnclisten A[:N]  loopback address and display number: port 5900+N, or the next free one
   -T, --text             plain text as well, on port 9500+N, or the next free one
+  -r, --restart          run the command again when it ends
+  -s, --stay             go on showing the last screen when the command or the pty ends
   -l, --loadstate FILE   begin with the screen saved in FILE
   -t, --title TITLE      the desktop name that viewers see
+      --size CxR         columns and rows of the screen, up to 512x256 (default 80x24)
+      --resize           let viewers ask for another size
       --uid UID          the unprivileged user and group id to take
                          (default 1879113728+N, where 5900+N is the port that it got)
   -h, --help             print this
@@ -66,8 +71,25 @@ pub(crate) struct StandAlone {
     pub(crate) load: Option<PathBuf>,
     /// The desktop name.
     pub(crate) title: String,
+    /// What happens when the command or the pty ends.
+    pub(crate) afterwards: Afterwards,
+    /// Columns and rows of the screen.
+    pub(crate) size: (u16, u16),
+    /// Whether viewers may ask for another size.
+    pub(crate) resize: bool,
     /// The user and group id to take, unless it goes with the port.
     pub(crate) uid: Option<u32>,
+}
+
+/// What becomes of a stand-alone console when what it shows has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Afterwards {
+    /// It ends too.
+    End,
+    /// It shows the last screen until it is told to end.
+    Stay,
+    /// The command runs again.
+    Restart,
 }
 
 /// Where a stand-alone console's bytes come from.
@@ -105,6 +127,8 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Request, Usage> {
     let (mut pty, mut xenstore, mut load, mut uid) = (None, None, None, None);
     let (mut address, mut display, mut text) = (Ipv4Addr::LOCALHOST, 0, false);
     let mut title = TITLE.to_owned();
+    let (mut restart, mut stay) = (false, false);
+    let (mut size, mut resize) = (SIZE, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Request::Help),
@@ -116,6 +140,10 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Request, Usage> {
                 (address, display) = parse_listen(&parser.value()?.string()?)?;
             }
             Short('T') | Long("text") => text = true,
+            Short('r') | Long("restart") => restart = true,
+            Short('s') | Long("stay") => stay = true,
+            Long("size") => size = parse_size(&parser.value()?.string()?)?,
+            Long("resize") => resize = true,
             Short('l') | Long("loadstate") => load = Some(PathBuf::from(parser.value()?)),
             Short('t') | Long("title") => title = parser.value()?.string()?,
             Long("uid") => uid = Some(parser.value()?.parse()?),
@@ -138,8 +166,28 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Request, Usage> {
         (false, None, Some(_)) => Source::Xenstore,
         (false, None, None) => return Err(Usage("nothing to serve: give -c, -p or -x".into())),
     };
-    let stand_alone = StandAlone { source, xenstore, address, display, text, load, title, uid };
-    Ok(Request::StandAlone(stand_alone))
+    let afterwards = match (restart, stay, &source) {
+        (true, _, Source::Pty(_) | Source::Xenstore) => {
+            return Err(Usage("-r without -c: only a command is run again".into()));
+        }
+        // A command that runs again leaves nothing to stay for.
+        (true, _, Source::Command(_)) => Afterwards::Restart,
+        (false, true, _) => Afterwards::Stay,
+        (false, false, _) => Afterwards::End,
+    };
+    Ok(Request::StandAlone(StandAlone {
+        source,
+        xenstore,
+        address,
+        display,
+        text,
+        load,
+        title,
+        afterwards,
+        size,
+        resize,
+        uid,
+    }))
 }
 
 /// `A[:N]`: only a loopback address is taken, whatever a packet filter would do about others.
@@ -156,6 +204,27 @@ fn parse_listen(text: &str) -> Result<(Ipv4Addr, u16), Usage> {
     }
     Ok((address, display))
 }
+
+/// `CxR`, within what a screen can be.
+fn parse_size(text: &str) -> Result<(u16, u16), Usage> {
+    let numbers = text.split_once('x').and_then(|(columns, rows)| {
+        Some((columns.parse::<u16>().ok()?, rows.parse::<u16>().ok()?))
+    });
+    let fits = |(columns, rows): (u16, u16)| {
+        (COLUMNS_MIN..=COLUMNS_MAX).contains(&columns.into())
+            && (ROWS_MIN..=ROWS_MAX).contains(&rows.into())
+    };
+    match numbers {
+        Some(size) if fits(size) => Ok(size),
+        Some(_) => Err(Usage(format!(
+            "--size {text:?}: from {COLUMNS_MIN}x{ROWS_MIN} to {COLUMNS_MAX}x{ROWS_MAX}"
+        ))),
+        None => Err(Usage(format!("--size {text:?}: not columns x rows, such as 100x30"))),
+    }
+}
+
+/// Columns and rows of a screen unless it is said otherwise.
+const SIZE: (u16, u16) = (80, 24);
 
 /// The largest display number: text ports begin at 9500, and both stay below the ephemeral ones.
 const DISPLAY_MAX: u16 = 5000;
@@ -192,6 +261,26 @@ mod tests {
         let asked = stand_alone(&["-v", "127.0.0.1:2", "-T", "-c", "ls", "-l", "-T"]);
         assert_eq!(asked.source, Source::Command(vec!["ls".into(), "-l".into(), "-T".into()]));
         assert_eq!(stand_alone(&["-c"]).source, Source::Command(vec!["/bin/bash".into()]));
+    }
+
+    #[test]
+    fn takes_what_xenservers_service_starts_the_hosts_console_with() {
+        let asked = stand_alone(&["-r", "-T", "-v", "127.0.0.1:1", "-c", "/bin/login"]);
+        assert_eq!(asked.afterwards, Afterwards::Restart);
+        assert_eq!(stand_alone(&["-s", "-p", "/dev/pts/1"]).afterwards, Afterwards::Stay);
+        assert_eq!(stand_alone(&["-c"]).afterwards, Afterwards::End);
+        assert!(refused(&["-r", "-p", "/dev/pts/1"]).contains("-r without -c"));
+    }
+
+    #[test]
+    fn takes_a_size_within_what_a_screen_can_be() {
+        let asked = stand_alone(&["--size", "132x50", "--resize", "-c"]);
+        assert_eq!((asked.size, asked.resize), ((132, 50), true));
+        let asked = stand_alone(&["-c"]);
+        assert_eq!((asked.size, asked.resize), ((80, 24), false));
+        for wrong in ["80", "80x", "x24", "1x24", "513x24", "80x0", "80x257", "-1x5", "80x24x1"] {
+            assert!(refused(&["--size", wrong, "-c"]).contains("--size"), "{wrong}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::{OpenptyResult, Winsize, openpty};
@@ -66,6 +67,41 @@ pub(crate) fn run(words: &[OsString], size: (u16, u16)) -> Result<(Child, OwnedF
     // SAFETY: the closure makes two system calls, and neither allocates nor takes a lock.
     unsafe { command.pre_exec(take_terminal) };
     Ok((command.spawn().map_err(run)?, master))
+}
+
+/// A command does not run again within so long: one that ends at once must not keep the host busy.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A command that runs again whenever it has ended.
+#[derive(Debug)]
+pub(crate) struct Repeated<'a> {
+    words: &'a [OsString],
+    size: (u16, u16),
+    started: Instant,
+    /// Those that have closed their terminal and may not have ended yet.
+    earlier: Vec<Child>,
+}
+
+impl<'a> Repeated<'a> {
+    /// One that has just been started.
+    pub(crate) fn new(words: &'a [OsString], size: (u16, u16)) -> Self {
+        Self { words, size, started: Instant::now(), earlier: Vec::new() }
+    }
+
+    /// When it may run again.
+    pub(crate) fn due(&self) -> Instant {
+        self.started + PAUSE
+    }
+
+    /// Runs it again, on a terminal of its own.
+    pub(crate) fn run(&mut self) -> Result<OwnedFd, CommandError> {
+        // What can't be asked about is not there any more.
+        self.earlier.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        let (child, terminal) = run(self.words, self.size)?;
+        self.earlier.push(child);
+        self.started = Instant::now();
+        Ok(terminal)
+    }
 }
 
 /// Makes standard input the controlling terminal of a new session.

@@ -11,6 +11,7 @@ use restrict::Confined;
 use vncterm_control::{
     Answer, Farewell, Order, Phase, Refusal, Report, State, Viewer, shown_title,
 };
+use vncterm_rfb::Limits;
 use vncterm_screen::Screen;
 
 use crate::control::{Control, Received};
@@ -40,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) columns: u16,
     /// Rows of the screen.
     pub(crate) rows: u16,
+    /// Whether viewers may ask for another size.
+    pub(crate) resize: bool,
     /// How long it lives without an agent.
     pub(crate) orphan: Duration,
     /// How long it lives without a tty.
@@ -114,6 +117,7 @@ impl Console {
             None
         });
         let restored = saved.is_some();
+        let limits = Limits { resize: settings.resize, ..Limits::default() };
         let screen = match saved {
             Some(mut screen) => {
                 screen.resize(settings.columns, settings.rows);
@@ -125,7 +129,7 @@ impl Console {
             screen,
             tty: Some(Tty::new(handed.tty)),
             lock: handed.lock,
-            viewers: Viewers::new(handed.rfb_listener, handed.text_listener),
+            viewers: Viewers::new(handed.rfb_listener, handed.text_listener, limits),
             control: Control::new(handed.control, now),
             restored,
             screen_file,
@@ -153,7 +157,7 @@ impl Console {
                 self.drain_tty(now);
             }
             if self.phase != Phase::Waiting {
-                self.viewers.serve(&self.screen, self.tty.as_mut(), &self.settings.title, now);
+                self.serve_viewers(now);
             }
             if let Some(tty) = self.tty.as_mut().filter(|tty| tty.wants_write()) {
                 tty.write();
@@ -168,6 +172,19 @@ impl Console {
                 return ending;
             }
         }
+    }
+
+    fn serve_viewers(&mut self, now: Instant) {
+        let title = &self.settings.title;
+        let wanted_size = self.viewers.serve(&self.screen, self.tty.as_mut(), title, now);
+        let Some((columns, rows)) = wanted_size else { return };
+        self.screen.resize(columns, rows);
+        if let Some(tty) = &self.tty {
+            tty.resize(self.screen.columns(), self.screen.rows());
+        }
+        self.viewers.restart(&self.screen);
+        // Who asked waits for the answer, and nothing else may come to wake this loop.
+        self.viewers.refresh(&self.screen, now);
     }
 
     /// Waits until something happens or a deadline is due. With no deadline there is no timer.

@@ -37,6 +37,7 @@ pub(crate) fn run(start: &Start) -> Result<(), ConverterError> {
         title: start.title.clone(),
         columns: start.columns,
         rows: start.rows,
+        resize: start.resize,
         orphan: Duration::from_secs(start.orphan_s.into()),
         tty_wait: Duration::from_secs(start.tty_wait_s.into()),
     };

@@ -1,6 +1,6 @@
 //! The agent's part for one converter: start it, attest it, say go, and wait for its end.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, getsockname,
-    listen, recv, send, setsockopt, socket, sockopt,
+    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect,
+    getsockname, listen, recv, send, sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::pipe2;
@@ -23,6 +23,7 @@ use restrict::{
 use vncterm_control::{Answer, Farewell, Order, PACKET_MAX, Start, VERSION};
 use vncterm_launch::Handed;
 
+use crate::command::{CommandError, Repeated};
 use crate::log::Log;
 use crate::say::say;
 
@@ -40,6 +41,8 @@ pub(crate) struct Keeper {
     /// Until the converter closes it.
     log: Option<Log>,
     signals: SignalFd,
+    /// Until the converter closes the control connection.
+    hears_answers: bool,
 }
 
 /// What a converter is started with, but for what the keeper makes itself.
@@ -85,6 +88,9 @@ pub(crate) enum KeeperError {
     /// It does not speak as it should.
     #[error("the converter does not answer as it should")]
     Answer,
+    /// The command does not run again.
+    #[error(transparent)]
+    Command(#[from] CommandError),
     /// It was killed.
     #[error("the converter {0}")]
     Ended(restrict::Ending),
@@ -126,7 +132,9 @@ impl Keeper {
             moment: Moment::Started,
         };
         match attest_and_say_go(&expected, &address) {
-            Ok(control) => Ok(Self { child, control, log: Some(Log::new(log)), signals }),
+            Ok(control) => {
+                Ok(Self { child, control, log: Some(Log::new(log)), signals, hears_answers: true })
+            }
             Err(error) => {
                 child.kill().map_err(system("end the converter"))?;
                 Err(error)
@@ -134,9 +142,11 @@ impl Keeper {
         }
     }
 
-    /// Waits until the converter ends, by itself or because this process was told to end.
-    pub(crate) fn wait(mut self) -> Result<(), KeeperError> {
+    /// Waits until the converter ends, by itself or because this process was told to end. A
+    /// command that is to be repeated runs again when its terminal has hung up.
+    pub(crate) fn wait(mut self, mut repeated: Option<Repeated<'_>>) -> Result<(), KeeperError> {
         let mut end_by = None;
+        let mut terminal_lost = false;
         loop {
             let reaped = self.child.reap().map_err(system("reap the converter"))?;
             if reaped != Reaped::Running {
@@ -144,13 +154,26 @@ impl Keeper {
                 while self.log.as_mut().is_some_and(|log| log.pass_on(|line| say(line))) {}
                 return outcome(reaped);
             }
-            let left = end_by.map(|at: Instant| at.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) {
+            let left = |at: Instant| at.saturating_duration_since(Instant::now());
+            if end_by.map(left).is_some_and(|left| left.is_zero()) {
                 self.child.kill().map_err(system("end the converter"))?;
                 end_by = None;
                 continue;
             }
-            let (log, signal) = self.hear(left)?;
+            let mut due = None;
+            if let Some(repeated) = repeated.as_mut().filter(|_| terminal_lost && end_by.is_none())
+            {
+                due = Some(repeated.due());
+                if left(repeated.due()).is_zero() {
+                    self.hand_over(repeated.run()?)?;
+                    (terminal_lost, due) = (false, None);
+                }
+            }
+            let limit = end_by.or(due).map(left);
+            let (log, signal, answer) = self.hear(limit)?;
+            if answer {
+                terminal_lost |= self.take_answer();
+            }
             if log
                 && let Some(pipe) = &mut self.log
                 && !pipe.pass_on(|line| say(line))
@@ -165,23 +188,67 @@ impl Keeper {
         }
     }
 
-    /// Waits until the log or a signal can be read, at most for `limit`; says which.
-    fn hear(&self, limit: Option<Duration>) -> Result<(bool, bool), KeeperError> {
+    /// Gives the converter another terminal.
+    fn hand_over(&self, terminal: OwnedFd) -> Result<(), KeeperError> {
+        let packet = Order::Tty("-- the command runs again --".into()).encode(1);
+        // There is no lock on a terminal of one's own; the order carries two descriptors.
+        let both = [terminal.as_raw_fd(); 2];
+        sendmsg::<()>(
+            self.control.as_raw_fd(),
+            &[IoSlice::new(&packet)],
+            &[ControlMessage::ScmRights(&both)],
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        )
+        .map_err(io::Error::from)
+        .map_err(system("give the converter another terminal"))?;
+        Ok(())
+    }
+
+    /// Takes what the converter says; whether that is that its terminal has hung up. A converter
+    /// that has closed the connection is about to end, which a signal will say.
+    fn take_answer(&mut self) -> bool {
+        let mut packet = vec![0; PACKET_MAX];
+        match recv(self.control.as_raw_fd(), &mut packet, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => {
+                self.hears_answers = false;
+                false
+            }
+            Ok(length) => {
+                let answer = Answer::decode(packet.get(..length).unwrap_or_default());
+                answer == Ok(Answer::TtyLost)
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => false,
+            Err(_) => {
+                self.hears_answers = false;
+                false
+            }
+        }
+    }
+
+    /// Waits until the log, a signal or an answer can be read, at most for `limit`; says which.
+    fn hear(&self, limit: Option<Duration>) -> Result<(bool, bool, bool), KeeperError> {
         let mut polled = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        polled.extend(self.log.as_ref().map(|log| PollFd::new(log.as_fd(), PollFlags::POLLIN)));
+        let answers = Some(&self.control).filter(|_| self.hears_answers);
+        let others = [self.log.as_ref().map(AsFd::as_fd), answers.map(AsFd::as_fd)];
+        let places = others.map(|other| {
+            polled.push(PollFd::new(other?, PollFlags::POLLIN));
+            Some(polled.len() - 1)
+        });
         // Rounded up, so that the last millisecond is not spent spinning.
         let timeout = limit.map_or(PollTimeout::NONE, |limit| {
             PollTimeout::try_from(limit.as_millis() + 1).unwrap_or(PollTimeout::MAX)
         });
         match poll(&mut polled, timeout) {
             Ok(_) => {}
-            Err(Errno::EINTR) => return Ok((false, false)),
+            Err(Errno::EINTR) => return Ok((false, false, false)),
             Err(errno) => return Err(system("wait for the converter")(errno.into())),
         }
         let found = |index: usize| {
             polled.get(index).and_then(PollFd::revents).is_some_and(|found| !found.is_empty())
         };
-        Ok((found(1), found(0)))
+        let [log, answer] = places.map(|place| place.is_some_and(found));
+        Ok((log, found(0), answer))
     }
 
     /// Takes the signals that have come; says whether one of them means the end. The others say

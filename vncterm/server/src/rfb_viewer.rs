@@ -48,6 +48,10 @@ pub(crate) struct RfbViewer {
     stale: bool,
     /// Lines scrolled back.
     offset: usize,
+    /// Lines that had left the screen when the offset was last right.
+    pushed: u64,
+    /// The size that the viewer wants, in cells.
+    wanted_size: Option<(u16, u16)>,
     buttons: u8,
     selection: Option<Selection>,
     /// Text that the viewer cut elsewhere; typed only when the viewer asks for it here.
@@ -65,10 +69,16 @@ pub(crate) enum Stays {
 
 impl RfbViewer {
     /// Takes a connected socket.
-    pub(crate) fn new(socket: OwnedFd, title: &str, screen: &Screen, now: Instant) -> Self {
+    pub(crate) fn new(
+        socket: OwnedFd,
+        title: &str,
+        screen: &Screen,
+        limits: Limits,
+        now: Instant,
+    ) -> Self {
         Self {
             socket,
-            session: Session::new(title, view::size_of(screen), Limits::default()),
+            session: Session::new(title, view::size_of(screen), limits),
             keyboard: Keyboard::default(),
             sent: true,
             came_at: now,
@@ -76,6 +86,8 @@ impl RfbViewer {
             pictured_at: None,
             stale: true,
             offset: 0,
+            pushed: screen.scrollback_pushed(),
+            wanted_size: None,
             buttons: 0,
             selection: None,
             cut: String::new(),
@@ -170,6 +182,11 @@ impl RfbViewer {
         }
     }
 
+    /// The size that the viewer has asked for and not been given yet, in cells.
+    pub(crate) fn take_wanted_size(&mut self) -> Option<(u16, u16)> {
+        self.wanted_size.take()
+    }
+
     /// Makes a picture when the viewer waits for one and it is time, and sends what the socket
     /// has room for.
     pub(crate) fn refresh(&mut self, screen: &Screen, now: Instant) -> Stays {
@@ -183,7 +200,7 @@ impl RfbViewer {
             if self.wants_write() || !self.is_due(now) {
                 return Stays::Yes;
             }
-            self.offset = self.offset.min(screen.scrollback_len());
+            self.keep_place(screen);
             let view = View::new(screen, self.offset, self.selection);
             if self.session.update(&view) {
                 self.pictured_at = Some(now);
@@ -226,19 +243,28 @@ impl RfbViewer {
 
     fn react(&mut self, event: Event, screen: &Screen, tty: Option<&mut Tty>) {
         match event {
-            Event::Key { down, keysym } => self.key(down, keysym, screen, tty),
+            Event::Key { down, keysym } => {
+                let action = self.keyboard.key(keysym, down, &screen.key_modes());
+                self.act(action, screen, tty);
+            }
+            Event::ScanCode { down, code } => {
+                let action = self.keyboard.scan_code(code, down, &screen.key_modes());
+                self.act(action, screen, tty);
+            }
             Event::Pointer { buttons, x, y } => self.pointer(buttons, x, y, screen, tty),
             Event::CutText(text) => self.cut = text,
+            // The last wish counts.
+            Event::Resize { columns, rows } => self.wanted_size = Some((columns, rows)),
             // Every viewer shares; one that asks to be alone is not obeyed.
             Event::Ready { .. } => {}
         }
     }
 
-    fn key(&mut self, down: bool, keysym: u32, screen: &Screen, tty: Option<&mut Tty>) {
-        match self.keyboard.key(keysym, down, &screen.key_modes()) {
+    fn act(&mut self, action: Action, screen: &Screen, tty: Option<&mut Tty>) {
+        match action {
             Action::Send(bytes) => {
                 if let Some(tty) = tty {
-                    tty.type_keys(&bytes);
+                    tty.press(&bytes);
                 }
                 self.scroll_to(0);
             }
@@ -296,8 +322,20 @@ impl RfbViewer {
         self.scroll_to(0);
     }
 
+    /// Lets a view that is scrolled back stay on its lines, while others leave the screen below
+    /// it and the oldest are lost above.
+    fn keep_place(&mut self, screen: &Screen) {
+        let pushed = screen.scrollback_pushed();
+        let before = std::mem::replace(&mut self.pushed, pushed);
+        if self.offset > 0 {
+            let more = usize::try_from(pushed.saturating_sub(before)).unwrap_or(usize::MAX);
+            self.offset = self.offset.saturating_add(more).min(screen.scrollback_len());
+        }
+    }
+
     /// Scrolls back by `lines`, or forth when negative.
     fn scroll(&mut self, lines: i32, screen: &Screen) {
+        self.keep_place(screen);
         let step = usize::try_from(lines.unsigned_abs()).unwrap_or(usize::MAX);
         let offset = if lines < 0 {
             self.offset.saturating_sub(step)

@@ -13,8 +13,8 @@ use nix::unistd::geteuid;
 use vncterm_control::Start;
 use vncterm_launch::{Disbelief, ListenError, Listener, Terminal, listen};
 
-use crate::args::{Source, StandAlone};
-use crate::command::{self, CommandError};
+use crate::args::{Afterwards, Source, StandAlone};
+use crate::command::{self, CommandError, Repeated};
 use crate::keeper::{Keeper, KeeperError, Parts};
 use crate::ports::{self, PublishError, Published};
 use crate::say::say;
@@ -26,10 +26,6 @@ const TEXT_PORT: u16 = 9500;
 /// The user id of the console at the first port. Those at later ports have later ones, so that no
 /// two consoles share one, though all may have asked for the same display number.
 const FIRST_UID: u32 = 1_879_113_728;
-
-/// The screen's size.
-const COLUMNS: u16 = 80;
-const ROWS: u16 = 24;
 
 /// The largest saved screen that is loaded.
 const SAVED_MAX: u64 = 1 << 20;
@@ -77,16 +73,20 @@ pub(crate) fn run(wanted: StandAlone) -> Result<(), StandAloneError> {
     let text =
         if wanted.text { Some(listen(wanted.address, TEXT_PORT + wanted.display)?) } else { None };
     let screen = screen_memory(wanted.load)?;
-    let tty = open_source(&wanted.source, wanted.xenstore.as_deref())?;
+    let tty = open_source(&wanted.source, wanted.xenstore.as_deref(), wanted.size)?;
     let start = Start {
         uuid: [0; 16],
         uid: wanted.uid.unwrap_or(FIRST_UID + u32::from(rfb.port - RFB_PORT)),
         title: wanted.title,
-        columns: COLUMNS,
-        rows: ROWS,
-        // It ends with this process, and with its tty.
+        columns: wanted.size.0,
+        rows: wanted.size.1,
+        resize: wanted.resize,
+        // It ends with this process, and with its tty unless another may come.
         orphan_s: 0,
-        tty_wait_s: 0,
+        tty_wait_s: match wanted.afterwards {
+            Afterwards::End => 0,
+            Afterwards::Stay | Afterwards::Restart => u32::MAX,
+        },
         rfb: true,
         text: text.is_some(),
         lock: false,
@@ -101,7 +101,12 @@ pub(crate) fn run(wanted: StandAlone) -> Result<(), StandAloneError> {
         Some(folder) => Some(Published::publish(folder, ports)?),
         None => None,
     };
-    let outcome = keeper.wait();
+    let outcome = match (&wanted.source, wanted.afterwards) {
+        (Source::Command(words), Afterwards::Restart) => {
+            keeper.wait(Some(Repeated::new(words, wanted.size)))
+        }
+        (_, Afterwards::Restart | Afterwards::End | Afterwards::Stay) => keeper.wait(None),
+    };
     let taken_back = published.map_or(Ok(()), Published::take_back);
     outcome?;
     Ok(taken_back?)
@@ -113,10 +118,14 @@ fn serving(address: Ipv4Addr, (rfb, text): (u16, Option<u16>)) -> String {
     format!("vncterm: RFB at {address}:{rfb}{}", text.unwrap_or_default())
 }
 
-fn open_source(source: &Source, folder: Option<&str>) -> Result<OwnedFd, StandAloneError> {
+fn open_source(
+    source: &Source,
+    folder: Option<&str>,
+    size: (u16, u16),
+) -> Result<OwnedFd, StandAloneError> {
     match source {
         // The child is reaped with this process; its end is heard through the pty.
-        Source::Command(words) => Ok(command::run(words, (COLUMNS, ROWS))?.1),
+        Source::Command(words) => Ok(command::run(words, size)?.1),
         Source::Pty(path) => {
             let refused = |error| StandAloneError::Tty(path.display().to_string(), error);
             Terminal::parse(path.as_os_str().as_encoded_bytes())

@@ -1,9 +1,12 @@
 //! The guest's console: what it prints, and what is typed into it.
 
+#![allow(unsafe_code, reason = "a terminal is told its size by ioctl, which has no safe form")]
+
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::pty::Winsize;
 use nix::unistd::{read, write};
 use vncterm_screen::Paste;
 
@@ -13,6 +16,16 @@ const KEYS_MAX: usize = 4096;
 /// Bytes of pasted text written at once: a terminal's line discipline holds 4096, and a guest's
 /// console ring 1024, so what is typed meanwhile is never far behind.
 const PASTE_STEP: usize = 256;
+
+/// Keys that break a paste off: Ctrl+C and Escape, which stop most else too.
+const BREAK_OFF: [&[u8]; 2] = [b"\x03", b"\x1b"];
+
+nix::ioctl_write_ptr_bad!(
+    /// Tells a terminal its size, and thereby the programs that run in it.
+    set_size,
+    libc::TIOCSWINSZ,
+    Winsize
+);
 
 /// One open console.
 #[derive(Debug)]
@@ -60,9 +73,30 @@ impl Tty {
         }
     }
 
+    /// Types a key that a person pressed. One that breaks a paste off does so first; what is still
+    /// to be sent then is the bracket that ends it.
+    pub(crate) fn press(&mut self, bytes: &[u8]) {
+        if BREAK_OFF.contains(&bytes)
+            && let Some(mut paste) = self.paste.take()
+        {
+            paste.cancel();
+            self.keys.extend(paste.rest());
+        }
+        self.type_keys(bytes);
+    }
+
     /// How many more bytes of keys fit.
     pub(crate) fn room(&self) -> usize {
-        KEYS_MAX - self.keys.len()
+        KEYS_MAX.saturating_sub(self.keys.len())
+    }
+
+    /// Tells the terminal its size. Only programs that run in it hear of it; a guest has a terminal
+    /// of its own.
+    pub(crate) fn resize(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // A terminal that takes no size has programs that ask for none.
+        // SAFETY: the descriptor is open, and the kernel reads one Winsize that outlives the call.
+        let _ = unsafe { set_size(self.descriptor.as_raw_fd(), &raw const size) };
     }
 
     /// Types a paste behind the keys. One is under way at a time; a further one is not begun.
@@ -155,6 +189,32 @@ mod tests {
         tty.write();
         assert_eq!(read_all(&reader), b"yx");
         assert!(!tty.wants_write());
+    }
+
+    #[test]
+    fn ctrl_c_and_escape_break_a_paste_off_and_close_its_bracket_first() {
+        for key in BREAK_OFF {
+            let (reader, mut tty) = deaf();
+            tty.paste(Paste::new(&"x".repeat(2 * PASTE_STEP), Brackets::Wanted));
+            tty.write();
+            read_all(&reader);
+            tty.press(b"a");
+            tty.press(key);
+            while tty.wants_write() {
+                tty.write();
+            }
+            assert_eq!(read_all(&reader), [b"a\x1b[201~", key].concat());
+        }
+    }
+
+    #[test]
+    fn other_keys_leave_a_paste_alone() {
+        let (reader, mut tty) = deaf();
+        tty.paste(Paste::new("pasted", Brackets::Unwanted));
+        tty.press(b"\x1b[A");
+        tty.write();
+        tty.write();
+        assert_eq!(read_all(&reader), b"\x1b[Apasted");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{SockFlag, accept4};
 use vncterm_control::Farewell;
+use vncterm_rfb::Limits;
 use vncterm_screen::Screen;
 
 use crate::rfb_viewer::{RfbViewer, Stays};
@@ -40,16 +41,21 @@ struct Door {
 pub(crate) struct Viewers {
     rfb_door: Option<Door>,
     text_door: Option<Door>,
+    limits: Limits,
     rfb: Vec<RfbViewer>,
     text: Vec<TextViewer>,
 }
 
 impl Viewers {
     /// No viewers yet.
-    pub(crate) fn new(rfb_listener: Option<OwnedFd>, text_listener: Option<OwnedFd>) -> Self {
+    pub(crate) fn new(
+        rfb_listener: Option<OwnedFd>,
+        text_listener: Option<OwnedFd>,
+        limits: Limits,
+    ) -> Self {
         let door = |listener| Door { listener, knocked: false };
         let (rfb_door, text_door) = (rfb_listener.map(door), text_listener.map(door));
-        Self { rfb_door, text_door, rfb: Vec::new(), text: Vec::new() }
+        Self { rfb_door, text_door, limits, rfb: Vec::new(), text: Vec::new() }
     }
 
     /// How many there are: RFB and text.
@@ -122,17 +128,23 @@ impl Viewers {
     }
 
     /// Gives every viewer its turn, and takes in who waits at the listeners: into the places of
-    /// those who have left, if need be.
+    /// those who have left, if need be. Gives the size that a viewer wants the screen to have; that
+    /// one is answered by [`Self::refresh`].
     pub(crate) fn serve(
         &mut self,
         screen: &Screen,
         mut tty: Option<&mut Tty>,
         title: &str,
         now: Instant,
-    ) {
+    ) -> Option<(u16, u16)> {
+        let mut wanted_size = None;
         self.rfb.retain_mut(|viewer| {
-            viewer.read(screen, tty.as_deref_mut(), now) == Stays::Yes
-                && viewer.refresh(screen, now) == Stays::Yes
+            if viewer.read(screen, tty.as_deref_mut(), now) == Stays::No {
+                return false;
+            }
+            let wants = viewer.take_wanted_size();
+            wanted_size = wants.or(wanted_size);
+            wants.is_some() || viewer.refresh(screen, now) == Stays::Yes
         });
         self.text.retain_mut(|viewer| {
             hear(viewer, tty.as_deref_mut()) && viewer.write(|| screen.replay(), now)
@@ -146,6 +158,12 @@ impl Viewers {
             let Some(socket) = accept(self.text_door.as_mut()) else { break };
             self.take_text(socket, screen, now);
         }
+        wanted_size
+    }
+
+    /// Shows RFB viewers what has changed, as far as they wait for it.
+    pub(crate) fn refresh(&mut self, screen: &Screen, now: Instant) {
+        self.rfb.retain_mut(|viewer| viewer.refresh(screen, now) == Stays::Yes);
     }
 
     /// Takes an RFB viewer; says whether there was a place. A viewer that has not finished its
@@ -165,7 +183,7 @@ impl Viewers {
             let Some(index) = half_open.or_else(stalled) else { return false };
             self.rfb.remove(index);
         }
-        self.rfb.push(RfbViewer::new(socket, title, screen, now));
+        self.rfb.push(RfbViewer::new(socket, title, screen, self.limits, now));
         true
     }
 
@@ -242,7 +260,7 @@ mod tests {
     #[test]
     fn a_text_viewer_is_read_unless_there_is_a_guest_that_does_not_read() {
         let (near, _far) = UnixStream::pair().unwrap();
-        let mut viewers = Viewers::new(None, None);
+        let mut viewers = Viewers::new(None, None, Limits::default());
         assert!(viewers.take_text(near.into(), &Screen::new(80, 24, 0), Instant::now()));
         for (room, read) in [(None, true), (Some(ROOM_MIN), true), (Some(0), false)] {
             let mut polled = Vec::new();

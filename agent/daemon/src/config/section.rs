@@ -115,6 +115,18 @@ impl<'d, 't> Keys<'d, 't> {
         }
     }
 
+    /// Yes or no.
+    pub(super) fn flag(&mut self, name: &'static str, default: bool) -> bool {
+        match self.take(name) {
+            None => default,
+            Some((_, DeValue::Boolean(flag))) => *flag,
+            Some((_, value)) => {
+                self.refuse(name, format!("`{name}` is true or false, not {}", kind(value)), None);
+                default
+            }
+        }
+    }
+
     /// An absolute path.
     pub(super) fn path(&mut self, name: &'static str, default: &str) -> PathBuf {
         match self.text(name) {

@@ -276,6 +276,7 @@ fn open(site: &Site, assignment: &Assignment) -> Result<Opened, LaunchError> {
         title: assignment.title.clone(),
         columns: site.consoles.columns,
         rows: site.consoles.rows,
+        resize: site.consoles.resize,
         orphan_s: site.converters.orphan_s,
         tty_wait_s: site.converters.tty_wait_s,
         rfb: rfb.is_some(),

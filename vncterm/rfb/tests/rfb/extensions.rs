@@ -1,7 +1,7 @@
 //! What viewers may ask for beyond RFC 6143, byte for byte: sizes, updates without requests, fences,
 //! texts in UTF-8.
 
-use vncterm_rfb::{Event, Look};
+use vncterm_rfb::{Event, Limits, Look, Session, Size};
 
 use crate::canvas::WHITE;
 use crate::dialogue::{Dialogue, SET_XRGB, desktop_size, hex, hextile_update, raw_update, update};
@@ -27,6 +27,21 @@ fn a_viewer_that_wants_another_size_is_told_that_it_may_not() {
         viewer.hears_nothing();
         viewer.says(&request(true, [0, 0, 16, 16]));
         viewer.hears(&update(&[desktop_size("0001", status)]));
+    }
+}
+
+#[test]
+fn a_viewer_that_may_is_given_another_size_when_the_picture_has_it() {
+    let limits = Limits { resize: true, ..Limits::default() };
+    let mut session = Session::new("test", Size::new(2, 1).unwrap(), limits);
+    let mut hello = &b"RFB 003.008\n\x01\x01"[..];
+    assert_eq!(session.receive(&mut hello), Ok(Some(Event::Ready { shared: true })));
+    assert_eq!(session.receive(&mut &set_encodings(&[-308])[..]), Ok(None));
+    for (wish, columns, rows) in [([1003, 799], 125, 49), ([1, 1], 1, 1), ([65535; 2], 8191, 4095)]
+    {
+        let [width, height] = wish;
+        let wish = session.receive(&mut &set_desktop_size(width, height, 1)[..]);
+        assert_eq!(wish, Ok(Some(Event::Resize { columns, rows })));
     }
 }
 

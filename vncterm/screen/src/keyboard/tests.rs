@@ -17,6 +17,7 @@ const F1: u32 = 0xffbe;
 fn modes() -> KeyModes {
     KeyModes {
         cursor_keys: CursorKeys::Normal,
+        keypad: Keypad::Numeric,
         line_end: LineEnd::CarriageReturn,
         coding: Coding::Utf8,
         rows: 24,
@@ -161,6 +162,38 @@ fn cursor_keys_follow_the_guests_mode() {
 }
 
 #[test]
+fn the_keypad_follows_the_guests_mode() {
+    // Copied by hand from the VT220 programmer's manual and, below the line, from xterm's.
+    let keys = [
+        (0xffb0, b'0', b'p'),
+        (0xffb1, b'1', b'q'),
+        (0xffb5, b'5', b'u'),
+        (0xffb9, b'9', b'y'),
+        (0xffad, b'-', b'm'),
+        (0xffac, b',', b'l'),
+        (0xffae, b'.', b'n'),
+        (0xff8d, b'\r', b'M'),
+        // --
+        (0xffaa, b'*', b'j'),
+        (0xffab, b'+', b'k'),
+        (0xffaf, b'/', b'o'),
+        (0xffbd, b'=', b'X'),
+    ];
+    let application = KeyModes { keypad: Keypad::Application, ..modes() };
+    let smkx = KeyModes { cursor_keys: CursorKeys::Application, ..application };
+    for (keysym, numeric, last) in keys {
+        let press = |modes: KeyModes, held: &[u32]| press_in(&modes, KeyStyle::Linux, held, keysym);
+        assert_eq!(press(modes(), &[]), sent(&[numeric]), "{keysym:#x}");
+        assert_eq!(press(application, &[]), sent(&[0x1b, b'O', last]), "{keysym:#x}");
+        assert_eq!(press(smkx, &[]), sent(&[numeric]), "{keysym:#x}");
+        if keysym != 0xff8d {
+            assert_eq!(press(application, &[SHIFT]), sent(&[numeric]), "{keysym:#x}");
+        }
+    }
+    assert_eq!(press_in(&application, KeyStyle::Linux, &[], 0xff97), sent(b"\x1b[A"));
+}
+
+#[test]
 fn return_follows_the_guests_mode() {
     let modes = KeyModes { line_end: LineEnd::CarriageReturnLineFeed, ..modes() };
     assert_eq!(press_in(&modes, KeyStyle::Linux, &[], 0xff0d), sent(b"\r\n"));
@@ -232,6 +265,18 @@ fn releasing_all_lets_go_of_every_modifier() {
 fn a_key_going_up_sends_nothing() {
     let mut keyboard = Keyboard::default();
     assert_eq!(keyboard.key(0x61, false, &modes()), Action::Nothing);
+}
+
+#[test]
+fn keys_without_a_keysym_are_an_american_keyboards() {
+    let (modes, mut keyboard) = (modes(), Keyboard::default());
+    let mut press = |code| keyboard.scan_code(code, true, &modes);
+    assert_eq!(press(0x1e), sent(b"a"));
+    assert_eq!(press(0x2a), Action::Nothing);
+    assert_eq!((press(0x1e), press(0x03)), (sent(b"A"), sent(b"@")));
+    assert_eq!(press(0xc9), Action::Scroll(12));
+    assert_eq!(keyboard.scan_code(0x2a, false, &modes), Action::Nothing);
+    assert_eq!(keyboard.scan_code(0xc9, true, &modes), sent(b"\x1b[5~"));
 }
 
 proptest! {

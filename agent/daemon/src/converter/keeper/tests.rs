@@ -41,6 +41,7 @@ fn running(site: &Site, child: Child) -> (Running, OwnedFd) {
         title: "web".into(),
         columns: 80,
         rows: 24,
+        resize: false,
         orphan_s: 600,
         tty_wait_s: 60,
         rfb: true,

@@ -1,29 +1,11 @@
-//! Recorded sessions: real programs' output, and the screens that they must give.
-//!
-//! Each folder in `tests/sessions/` holds `bytes`, what a program wrote to a terminal of 80 x 24, and
-//! `screen.txt`, what that terminal then shows: its text, and below it a letter for the pen of
-//! each cell. To record one, run the program in `script -qc PROGRAM /dev/null`. To accept what
-//! is shown now, run the tests with `ACCEPT_SESSIONS=1` and look at the difference.
+//! A screen as text that a person can read and compare: what stands on it, and how it is drawn.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
-use vncterm_screen::{Attributes, Cell, Colour, Rgb, Screen};
 
-const COLUMNS: u16 = 80;
-const ROWS: u16 = 24;
+use vncterm_screen::{Attributes, Cell, Colour, Rgb, Screen};
 
 /// What stands for a pen; the first for the one that text has unless told otherwise.
 const LETTERS: &str = ".abcdefghijklmnopqrstuvwxyz";
-
-fn sessions() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sessions");
-    let entries = fs::read_dir(folder).expect("a folder of sessions");
-    let mut sessions: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    sessions.sort();
-    assert!(!sessions.is_empty());
-    sessions
-}
 
 fn colour_name(colour: Colour) -> String {
     match colour {
@@ -55,7 +37,7 @@ fn pen_name(cell: &Cell) -> String {
 }
 
 /// The screen as a person reads it.
-fn portrait(screen: &Screen) -> String {
+pub(crate) fn portrait(screen: &Screen) -> String {
     let mut portrait = format!("{}x{}", screen.columns(), screen.rows());
     match screen.cursor() {
         Some(at) => writeln!(portrait, ", cursor in row {}, column {}", at.row, at.column),
@@ -92,7 +74,7 @@ fn portrait(screen: &Screen) -> String {
 }
 
 /// The first line that differs, for the one who has to find out why.
-fn difference(shown: &str, expected: &str) -> Option<String> {
+pub(crate) fn difference(shown: &str, expected: &str) -> Option<String> {
     let lines = shown.lines().zip(expected.lines()).enumerate();
     let mut differing = lines.filter(|(_, (shown, expected))| shown != expected);
     match differing.next() {
@@ -101,47 +83,5 @@ fn difference(shown: &str, expected: &str) -> Option<String> {
         }
         None if shown != expected => Some("one is longer than the other".into()),
         None => None,
-    }
-}
-
-#[test]
-fn recorded_sessions_give_their_screens() {
-    let accept = std::env::var_os("ACCEPT_SESSIONS").is_some();
-    for session in sessions() {
-        let bytes = fs::read(session.join("bytes")).expect("the session's bytes");
-        let mut screen = Screen::new(COLUMNS, ROWS, 512);
-        screen.feed(&bytes);
-        let shown = portrait(&screen);
-        let golden = session.join("screen.txt");
-        if accept {
-            fs::write(&golden, &shown).expect("the session's screen is writable");
-        }
-        let expected = fs::read_to_string(&golden).expect("the session's screen");
-        if let Some(difference) = difference(&shown, &expected) {
-            panic!("{}: {difference}", session.display());
-        }
-    }
-}
-
-#[test]
-fn recorded_sessions_may_be_cut_anywhere_saved_and_replayed() {
-    for session in sessions() {
-        let name = session.display();
-        let bytes = fs::read(session.join("bytes")).expect("the session's bytes");
-        let mut whole = Screen::new(COLUMNS, ROWS, 512);
-        whole.feed(&bytes);
-        let shown = portrait(&whole);
-
-        let mut cut = Screen::new(COLUMNS, ROWS, 512);
-        bytes.iter().for_each(|byte| cut.feed(&[*byte]));
-        assert_eq!(difference(&portrait(&cut), &shown), None, "{name} byte by byte");
-
-        let loaded = Screen::load(&whole.save()).expect("a saved screen loads");
-        assert_eq!(difference(&portrait(&loaded), &shown), None, "{name} saved and loaded");
-        assert_eq!(loaded.scrollback_len(), whole.scrollback_len(), "{name}");
-
-        let mut replayed = Screen::new(COLUMNS, ROWS, 512);
-        replayed.feed(&whole.replay());
-        assert_eq!(difference(&portrait(&replayed), &shown), None, "{name} replayed");
     }
 }
