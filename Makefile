@@ -28,7 +28,10 @@ install:
 	install -m 755 $(TARGET)/release/xenwardend $(DESTDIR)/usr/sbin/
 	install -m 755 $(TARGET)/release/xenwarden $(DESTDIR)/usr/bin/
 	install -m 755 $(addprefix $(TARGET)/release/,$(STATIC)) $(DESTDIR)/usr/libexec/xenwarden/
-	install -D -m 644 packaging/xenwarden.toml $(DESTDIR)/etc/xenwarden/xenwarden.toml
+	@kept=$(DESTDIR)/etc/xenwarden/xenwarden.toml; \
+	if [ -e $$kept ] && ! cmp -s packaging/xenwarden.toml $$kept; then \
+	  echo "$$kept is kept; the new one is beside it, as $$kept.new"; kept=$$kept.new; fi; \
+	install -D -m 644 packaging/xenwarden.toml $$kept
 	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/*.service
 
 ## The same for our store in place of the distribution's.

@@ -128,7 +128,7 @@ pub(crate) enum Command {
 /// What a demo is like.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
-    /// Where it keeps its files [default: a temporary folder, removed at the end]
+    /// Where it keeps its files, which stay [default: a temporary folder, removed at the end]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Where the network front listens; this version has none
