@@ -332,6 +332,33 @@ fn a_saved_screen_comes_back() {
 }
 
 #[test]
+fn sigusr1_saves_the_screen_in_a_file_that_the_store_names_and_it_goes_on() {
+    let mut serving =
+        Serving::start(244, &["-c", "sh", "-c", "printf 'kept text\\r\\n'; exec cat"]);
+    let mut viewer = serving.viewer();
+    viewer.wait_for_text(Deadline::seconds(SOON), "kept text");
+    let folder = format!("/var/xen/vncterm/{}", serving.running.pid());
+    for more in ["once", "twice"] {
+        viewer.type_text(&format!("{more}\n")).expect("typed");
+        viewer.wait_for_text(Deadline::seconds(SOON), more);
+        let mut store = serving.server.store();
+        store.write(&format!("{FOLDER}/statefile"), "").expect("forgotten");
+        serving.running.signal(Signal::SIGUSR1);
+        let file =
+            store.wait_until(Deadline::seconds(SOON), &format!("{FOLDER}/statefile"), |path| {
+                path.filter(|path| !path.is_empty()).map(str::to_owned)
+            });
+        assert_eq!(file, format!("{folder}/vncterm.statefile"));
+
+        let again = Serving::start(245, &["-l", &file, "-c", "cat"]);
+        again.viewer().wait_for_text(Deadline::seconds(SOON), more);
+        again.end();
+    }
+    serving.end();
+    std::fs::remove_dir_all(folder).expect("the file stays until somebody takes it");
+}
+
+#[test]
 fn keys_that_others_have_overwritten_stay() {
     let serving = Serving::start(250, &["-c", "cat"]);
     let mut store = serving.server.store();

@@ -84,6 +84,7 @@ impl Parser {
             rest = match self.state {
                 State::Ground => self.ground(performer, byte, rest),
                 State::Swallow => self.swallow(performer, rest),
+                State::Command if !self.string.is_empty() => self.command_run(performer, rest),
                 _ => {
                     self.step(performer, byte);
                     tail
@@ -345,6 +346,16 @@ impl Parser {
             0x00..=0x1f => {}
             _ => self.string.push(byte),
         }
+    }
+
+    /// Keeps what of a command is plain text, or no more than counts it, at once: a command may go on
+    /// for as long as a guest likes. Then the byte after that, which may end it.
+    fn command_run<'a>(&mut self, performer: &mut impl Performer, bytes: &'a [u8]) -> &'a [u8] {
+        let (run, rest) = run::split_printable(bytes);
+        self.string.extend(run);
+        let Some((&byte, rest)) = rest.split_first() else { return &[] };
+        self.step(performer, byte);
+        rest
     }
 
     /// The string holds the `P` and the digits so far.

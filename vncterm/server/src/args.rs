@@ -39,6 +39,7 @@ vncterm: serves a text console as a VNC screen, confined
 
 It starts as root, opens what it needs, and serves from a process of its own that has no
 privilege, an empty root, no network and a system call filter. SIGTERM ends it.
+SIGUSR1 saves the screen in /var/xen/vncterm/PID/vncterm.statefile.
 ";
 
 /// What the command line asks for.

@@ -1,5 +1,6 @@
 //! The agent's part for one converter: start it, attest it, say go, and wait for its end.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
@@ -20,7 +21,7 @@ use restrict::{
     Child, Expected, FileId, IdentityError, Moment, NetworkError, PlanError, Program, Reaped,
     SpawnError, Uid,
 };
-use vncterm_control::{Answer, Farewell, Order, PACKET_MAX, Start, VERSION};
+use vncterm_control::{Answer, Farewell, Order, PACKET_MAX, Report, Start, VERSION};
 use vncterm_launch::Handed;
 
 use crate::command::{CommandError, Repeated};
@@ -38,6 +39,8 @@ const FAREWELL_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Keeper {
     child: Child,
     control: OwnedFd,
+    /// What the converter saves its screen in.
+    screen: File,
     /// Until the converter closes it.
     log: Option<Log>,
     signals: SignalFd,
@@ -107,6 +110,7 @@ impl Keeper {
         let signals = take_signals().map_err(system("take signals by descriptor"))?;
         let program = Program::open(Path::new("/proc/self/exe")).map_err(system("open itself"))?;
         let plan = vncterm_launch::plan(start, Uid::new(start.uid)?)?;
+        let screen = parts.screen.try_clone().map_err(system("keep the screen's memory"))?;
         let network = restrict::empty_network()?;
         let network_id = FileId::of(&network).map_err(system("look at the empty network"))?;
         let (listener, address) = control_listener().map_err(system("make a control socket"))?;
@@ -133,7 +137,8 @@ impl Keeper {
         };
         match attest_and_say_go(&expected, &address) {
             Ok(control) => {
-                Ok(Self { child, control, log: Some(Log::new(log)), signals, hears_answers: true })
+                let (screen, log) = (File::from(screen), Some(Log::new(log)));
+                Ok(Self { child, control, screen, log, signals, hears_answers: true })
             }
             Err(error) => {
                 child.kill().map_err(system("end the converter"))?;
@@ -143,8 +148,13 @@ impl Keeper {
     }
 
     /// Waits until the converter ends, by itself or because this process was told to end. A
-    /// command that is to be repeated runs again when its terminal has hung up.
-    pub(crate) fn wait(mut self, mut repeated: Option<Repeated<'_>>) -> Result<(), KeeperError> {
+    /// command that is to be repeated runs again when its terminal has hung up. When told to save
+    /// (SIGUSR1), it has the converter do so and hands over where it did.
+    pub(crate) fn wait(
+        mut self,
+        mut repeated: Option<Repeated<'_>>,
+        mut saved: impl FnMut(&File),
+    ) -> Result<(), KeeperError> {
         let mut end_by = None;
         let mut terminal_lost = false;
         loop {
@@ -180,7 +190,14 @@ impl Keeper {
             {
                 self.log = None;
             }
-            if signal && self.told_to_end() && end_by.is_none() {
+            let told = if signal { self.told() } else { Told::default() };
+            if told.save && end_by.is_none() {
+                match self.save(&mut terminal_lost) {
+                    Ok(()) => saved(&self.screen),
+                    Err(error) => say(format_args!("vncterm: save the screen: {error}")),
+                }
+            }
+            if told.end && end_by.is_none() {
                 end_by = Some(Instant::now() + FAREWELL_MAX);
                 // If it is gone already, that is heard next.
                 let _ = order(&self.control, &Order::Stop(Farewell::Ended));
@@ -190,7 +207,7 @@ impl Keeper {
 
     /// Gives the converter another terminal.
     fn hand_over(&self, terminal: OwnedFd) -> Result<(), KeeperError> {
-        let packet = Order::Tty("-- the command runs again --".into()).encode(1);
+        let packet = Order::Tty("-- the command runs again --".into()).encode(ORDER);
         // There is no lock on a terminal of one's own; the order carries two descriptors.
         let both = [terminal.as_raw_fd(); 2];
         sendmsg::<()>(
@@ -251,16 +268,47 @@ impl Keeper {
         Ok((log, found(0), answer))
     }
 
-    /// Takes the signals that have come; says whether one of them means the end. The others say
-    /// that a child has ended.
-    fn told_to_end(&self) -> bool {
-        let mut told = false;
+    /// Takes the signals that have come; says what they mean. SIGCHLD says that a child has ended.
+    fn told(&mut self) -> Told {
+        let mut told = Told::default();
         while let Ok(Some(signal)) = self.signals.read_signal() {
-            told |= signal.ssi_signo != Signal::SIGCHLD as u32;
+            told.save |= signal.ssi_signo == Signal::SIGUSR1 as u32;
+            told.end |=
+                ![Signal::SIGUSR1 as u32, Signal::SIGCHLD as u32].contains(&signal.ssi_signo);
         }
         told
     }
+
+    /// Has the converter save its screen. A converter that is about to end, or does not answer in
+    /// time, has not. What it says before, it says: that an order was done, or that its terminal
+    /// has hung up.
+    fn save(&self, terminal_lost: &mut bool) -> Result<(), KeeperError> {
+        send_order(&self.control, &Order::Save, SAVE)?;
+        for _ in 0..ANSWERS_BEFORE_SAVED_MAX {
+            match hear(&self.control)? {
+                Answer::To(SAVE, Report::Done) => return Ok(()),
+                Answer::TtyLost => *terminal_lost = true,
+                Answer::To(ORDER, Report::Done) => {}
+                _ => break,
+            }
+        }
+        Err(KeeperError::Answer)
+    }
 }
+
+/// What signals mean.
+#[derive(Debug, Default)]
+struct Told {
+    save: bool,
+    end: bool,
+}
+
+/// The number of every order but one: nothing depends on which of them was done.
+const ORDER: u32 = 1;
+/// The number of the order to save.
+const SAVE: u32 = 2;
+/// A terminal that was handed over is answered for, and may have hung up before and since.
+const ANSWERS_BEFORE_SAVED_MAX: u32 = 4;
 
 /// Proves that the converter is confined, and tells it to go.
 fn attest_and_say_go(expected: &Expected<'_>, address: &UnixAddr) -> Result<OwnedFd, KeeperError> {
@@ -273,6 +321,7 @@ fn attest_and_say_go(expected: &Expected<'_>, address: &UnixAddr) -> Result<Owne
     let control = connect_to(address).map_err(system("connect to the converter"))?;
     expect(&control, &Answer::Confined(VERSION))?;
     order(&control, &Order::Go(String::new()))?;
+    expect(&control, &Answer::To(ORDER, Report::Done))?;
     // From here on, what a command leaves behind is for the system to reap.
     nix::sys::prctl::set_child_subreaper(false)
         .map_err(io::Error::from)
@@ -289,17 +338,24 @@ fn outcome(reaped: Reaped) -> Result<(), KeeperError> {
 }
 
 fn order(control: &OwnedFd, order: &Order) -> Result<(), KeeperError> {
-    let sent = send(control.as_raw_fd(), &order.encode(1), MsgFlags::MSG_NOSIGNAL);
+    send_order(control, order, ORDER)
+}
+
+fn send_order(control: &OwnedFd, order: &Order, number: u32) -> Result<(), KeeperError> {
+    let sent = send(control.as_raw_fd(), &order.encode(number), MsgFlags::MSG_NOSIGNAL);
     sent.map(drop).map_err(io::Error::from).map_err(system("give the converter an order"))
 }
 
 fn expect(control: &OwnedFd, expected: &Answer) -> Result<(), KeeperError> {
+    if &hear(control)? == expected { Ok(()) } else { Err(KeeperError::Answer) }
+}
+
+fn hear(control: &OwnedFd) -> Result<Answer, KeeperError> {
     let mut packet = vec![0; PACKET_MAX];
     let length = recv(control.as_raw_fd(), &mut packet, MsgFlags::empty())
         .map_err(io::Error::from)
         .map_err(system("hear the converter"))?;
-    let answer = Answer::decode(packet.get(..length).unwrap_or_default());
-    if answer.as_ref() == Ok(expected) { Ok(()) } else { Err(KeeperError::Answer) }
+    Answer::decode(packet.get(..length).unwrap_or_default()).map_err(|_| KeeperError::Answer)
 }
 
 /// A listening control socket. Its name is one that the kernel chooses; who else connects there is
@@ -326,10 +382,11 @@ fn control_socket(flags: SockFlag) -> io::Result<OwnedFd> {
     Ok(socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?)
 }
 
-/// The signals that end this process, and the one that says that a child has ended, as a
-/// descriptor.
+/// The signals that end this process, the one that has the screen saved, and the one that says that
+/// a child has ended, as a descriptor.
 fn take_signals() -> io::Result<SignalFd> {
-    let signals = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD];
+    let signals =
+        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGCHLD];
     let signals: SigSet = signals.into_iter().collect();
     signals.thread_block()?;
     Ok(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)

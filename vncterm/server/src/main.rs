@@ -17,6 +17,7 @@ mod say;
 mod screen_file;
 mod selection;
 mod stand_alone;
+mod state_file;
 mod text_viewer;
 mod tty;
 mod view;

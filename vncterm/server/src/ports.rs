@@ -67,6 +67,12 @@ impl Published {
     }
 }
 
+/// Tells where the screen was saved, as `folder/statefile`. It stays: the file does too.
+pub(crate) fn tell_state_file(folder: &str, path: &str) -> Result<(), PublishError> {
+    let key = key_below(folder, "statefile")?;
+    Ok(Xenstore::connect()?.write(&key, path)?)
+}
+
 /// Waits until `folder/tty` names a terminal, and opens it: the same checks as the agent's.
 pub(crate) fn wait_for_tty(folder: &str) -> Result<OwnedFd, PublishError> {
     let path = key_below(folder, "tty")?;

@@ -16,8 +16,9 @@ use vncterm_launch::{Disbelief, ListenError, Listener, Terminal, listen};
 use crate::args::{Afterwards, Source, StandAlone};
 use crate::command::{self, CommandError, Repeated};
 use crate::keeper::{Keeper, KeeperError, Parts};
-use crate::ports::{self, PublishError, Published};
+use crate::ports::{self, PublishError, Published, tell_state_file};
 use crate::say::say;
+use crate::state_file;
 
 /// The first ports, of display number 0.
 const RFB_PORT: u16 = 5900;
@@ -101,15 +102,31 @@ pub(crate) fn run(wanted: StandAlone) -> Result<(), StandAloneError> {
         Some(folder) => Some(Published::publish(folder, ports)?),
         None => None,
     };
+    let folder = wanted.xenstore.as_deref();
+    let saved = |saved: &File| keep_state(saved, folder);
     let outcome = match (&wanted.source, wanted.afterwards) {
         (Source::Command(words), Afterwards::Restart) => {
-            keeper.wait(Some(Repeated::new(words, wanted.size)))
+            keeper.wait(Some(Repeated::new(words, wanted.size)), saved)
         }
-        (_, Afterwards::Restart | Afterwards::End | Afterwards::Stay) => keeper.wait(None),
+        (_, Afterwards::Restart | Afterwards::End | Afterwards::Stay) => keeper.wait(None, saved),
     };
     let taken_back = published.map_or(Ok(()), Published::take_back);
     outcome?;
     Ok(taken_back?)
+}
+
+/// Keeps a copy of the saved screen, and tells where. What goes wrong is said, and ends nothing.
+fn keep_state(saved: &File, folder: Option<&str>) {
+    match state_file::keep(saved) {
+        Ok(path) => {
+            let path = path.display().to_string();
+            say(format_args!("vncterm: the screen is saved in {path}"));
+            if let Some(Err(error)) = folder.map(|folder| tell_state_file(folder, &path)) {
+                say(format_args!("vncterm: tell where the screen is saved: {error}"));
+            }
+        }
+        Err(error) => say(format_args!("vncterm: keep the saved screen: {error}")),
+    }
 }
 
 /// Where viewers find the console.

@@ -255,7 +255,89 @@ fn accept(door: Option<&mut Door>) -> Option<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{ErrorKind, Read as _, Write as _};
     use std::os::unix::net::UnixStream;
+
+    const HANDSHAKE: &[u8] = b"RFB 003.008\n\x01\x01";
+
+    /// A new viewer's own end, if it was let in.
+    fn comes(viewers: &mut Viewers, screen: &Screen, now: Instant) -> Option<UnixStream> {
+        let (near, far) = UnixStream::pair().unwrap();
+        far.set_nonblocking(true).unwrap();
+        viewers.take_rfb(near.into(), "demo1", screen, now).then_some(far)
+    }
+
+    /// Whether the other end of a viewer's socket has been closed.
+    fn is_dropped(mut far: &UnixStream) -> bool {
+        loop {
+            match far.read(&mut [0; 65536]) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return error.kind() != ErrorKind::WouldBlock,
+            }
+        }
+    }
+
+    #[test]
+    fn a_half_open_viewer_is_dropped_by_a_deadline() {
+        let (screen, now) = (Screen::new(80, 24, 0), Instant::now());
+        let mut viewers = Viewers::new(None, None, Limits::default());
+        let half_open = comes(&mut viewers, &screen, now).unwrap();
+        let mut established = comes(&mut viewers, &screen, now).unwrap();
+        established.write_all(HANDSHAKE).unwrap();
+        viewers.serve(&screen, None, "demo1", now);
+        let deadline = viewers.deadline().expect("somebody is half open");
+        viewers.serve(&screen, None, "demo1", deadline - Duration::from_millis(1));
+        assert!(!is_dropped(&half_open));
+        viewers.serve(&screen, None, "demo1", deadline);
+        assert!(is_dropped(&half_open) && !is_dropped(&established));
+        assert_eq!((viewers.count(), viewers.deadline()), ((1, 0), None));
+    }
+
+    #[test]
+    fn half_open_viewers_lock_nobody_out_and_the_oldest_goes_first() {
+        let (screen, now) = (Screen::new(80, 24, 0), Instant::now());
+        let mut viewers = Viewers::new(None, None, Limits::default());
+        let mut ends: Vec<UnixStream> = (0..VIEWERS_MAX)
+            .map(|age| {
+                let came = now + Duration::from_millis(u64::try_from(age).unwrap());
+                comes(&mut viewers, &screen, came).unwrap()
+            })
+            .collect();
+        ends[0].write_all(HANDSHAKE).unwrap();
+        viewers.serve(&screen, None, "demo1", now);
+        let _newest = comes(&mut viewers, &screen, now).expect("it is let in");
+        let dropped: Vec<bool> = ends.iter().map(is_dropped).collect();
+        // The first is established; of the others the second is the oldest.
+        assert_eq!(dropped.iter().position(|dropped| *dropped), Some(1));
+        assert_eq!(dropped.iter().filter(|dropped| **dropped).count(), 1);
+    }
+
+    #[test]
+    fn a_stalled_viewer_loses_its_place_to_a_new_one_and_an_honest_one_does_not() {
+        let (screen, now) = (Screen::new(80, 24, 0), Instant::now());
+        let mut viewers = Viewers::new(None, None, Limits::default());
+        let mut ends: Vec<UnixStream> =
+            (0..VIEWERS_MAX).map(|_| comes(&mut viewers, &screen, now).unwrap()).collect();
+        let everything = [3, 0, 0, 0, 0, 0, 0x02, 0x80, 0x01, 0x80];
+        for end in &mut ends {
+            end.write_all(HANDSHAKE).unwrap();
+            end.write_all(&everything).unwrap();
+        }
+        viewers.serve(&screen, None, "demo1", now);
+        // All but the last read what they are sent.
+        let (deaf, honest) = ends.split_last().unwrap();
+        assert!(viewers.rfb.iter().all(RfbViewer::wants_write), "the picture fills the sockets");
+        for _ in 0..8 {
+            assert!(!honest.iter().any(is_dropped));
+            viewers.serve(&screen, None, "demo1", now);
+        }
+        let soon = now + STALLED;
+        assert!(comes(&mut viewers, &screen, soon).is_none(), "all places are taken");
+        let later = soon + Duration::from_millis(1);
+        let _newest = comes(&mut viewers, &screen, later).expect("the stalled one gives way");
+        assert!(is_dropped(deaf) && !honest.iter().any(is_dropped));
+    }
 
     #[test]
     fn a_text_viewer_is_read_unless_there_is_a_guest_that_does_not_read() {

@@ -222,6 +222,32 @@ fn libvncclient_speaks_3_8_with_encodings_that_nobody_knows() {
 }
 
 #[test]
+fn remmina_at_its_best_quality_is_libvncclient_without_tight_and_zrle() {
+    let mut remmina = Dialogue::begin();
+    remmina.shake_hands_3_8(b"RFB 003.008\n", 1);
+    remmina.says(&hex(SET_XRGB));
+    remmina.says(&set_encodings(&[
+        1, 6, 5, 0, -255, -23, -308, -223, -224, -240, -239, -0x1_fff0, -0x1_fffe, -0x1_ffff,
+    ]));
+    remmina.says(&request(false, [0, 0, 16, 16]));
+    let picture = hextile_update("00000000", "ffffff00").split_off(4);
+    remmina.hears(&update(&[beam("00000000", "ffffff00"), desktop_size("0000", "0000"), picture]));
+}
+
+#[test]
+fn remmina_of_8_bits_has_blue_in_the_highest() {
+    let mut remmina = Dialogue::begin();
+    remmina.shake_hands_3_8(b"RFB 003.008\n", 1);
+    remmina.says(&hex("00 000000  08 08 00 01 0007 0007 0003 00 03 06 000000"));
+    remmina.says(&set_encodings(&[
+        7, 16, 9, 1, 5, 6, 4, 2, 0, -247, -32, -308, -223, -224, -0x1_fff0, -0x1_fffe, -0x1_ffff,
+    ]));
+    remmina.says(&request(false, [0, 0, 16, 16]));
+    let [left, right] = tight("00", "ff");
+    remmina.hears(&update(&[desktop_size("0000", "0000"), left, right]));
+}
+
+#[test]
 fn realvnc_calls_itself_5_0_and_speaks_3_8() {
     let mut realvnc = Dialogue::begin();
     realvnc.shake_hands_3_8(b"RFB 005.000\n", 1);

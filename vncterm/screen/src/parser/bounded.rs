@@ -29,6 +29,14 @@ impl<const MAX: usize> Bounded<MAX> {
         self.count = self.count.saturating_add(1);
     }
 
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        let room = usize::try_from(self.count).ok().and_then(|n| self.bytes.get_mut(n..));
+        for (place, byte) in room.unwrap_or_default().iter_mut().zip(bytes) {
+            *place = *byte;
+        }
+        self.count = self.count.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    }
+
     pub(super) fn kept(&self) -> &[u8] {
         usize::try_from(self.count).ok().and_then(|n| self.bytes.get(..n)).unwrap_or(&self.bytes)
     }
@@ -53,5 +61,9 @@ mod tests {
         assert_eq!((string.kept(), string.whole()), (&b"abc"[..], None));
         string.clear();
         assert_eq!(string.whole(), Some(&b""[..]));
+        string.extend(b"ab");
+        assert_eq!(string.whole(), Some(&b"ab"[..]));
+        string.extend(b"cd");
+        assert_eq!((string.kept(), string.whole()), (&b"abc"[..], None));
     }
 }
