@@ -130,7 +130,8 @@ impl Terminal {
         }
     }
 
-    /// REP: writes the last character again, at most one screen of it.
+    /// REP: writes the last character again, at most one screen of it. What is not ASCII, which costs
+    /// more, is written at most a row of: programs repeat within a line.
     pub(super) fn repeat(&mut self, count: usize) {
         let Some(character) = self.last_printed else { return };
         let mut left = count.min(self.columns() * self.rows());
@@ -143,7 +144,7 @@ impl Terminal {
                     left -= len;
                 }
             }
-            _ => (0..left).for_each(|_| self.put_character(character)),
+            _ => (0..left.min(self.columns())).for_each(|_| self.put_character(character)),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::pen::Attributes;
 use crate::screen::{Position, Screen};
 use alloc::string::String;
 use alloc::vec::Vec;
+use proptest::prelude::*;
 
 /// A screen of 10 x 5 after those bytes.
 fn screen(bytes: &str) -> Screen {
@@ -47,6 +48,13 @@ const FIVE: &str = "one\r\ntwo\r\nthree\r\nfour\r\nfive";
 
 mod text {
     use super::*;
+
+    #[test]
+    fn what_is_not_ascii_is_repeated_a_row_at_most() {
+        assert_eq!(rows("\u{2500}\x1b[9b").chars().count(), 10);
+        assert_eq!(rows("\u{2500}\x1b[65535b").chars().filter(|c| *c == '\u{2500}').count(), 11);
+        assert_eq!(rows("\u{4e2d}\x1b[4b"), "\u{4e2d}".repeat(5));
+    }
 
     #[test]
     fn goes_on_in_the_next_row_when_the_row_is_full() {
@@ -463,6 +471,30 @@ mod reports {
             "\x1b[2x",
         ] {
             assert_eq!(replies(question), "", "{}", question.escape_debug());
+        }
+    }
+
+    proptest! {
+        /// The shape is one sequence of numbers: nothing that a shell could take for a typed line.
+        #[test]
+        fn whatever_a_guest_prints_only_numbers_come_back(
+            parts in proptest::collection::vec(prop_oneof![
+                "[ -~]{0,8}",
+                "\\x1b\\[[<=>?]?[0-9;:]{0,8}[ !\"$%'*+,-]?[@-~]",
+                "\\x1b[\\]P_^X][ -~]{0,20}(\\x07|\\x1b\\\\)",
+                "\\x1b[ -~]{1,3}",
+                "[\\x00-\\x1f\\x80-\\x9f]{1,3}",
+            ], 0..20))
+        {
+            let mut screen = Screen::new(10, 5, 4);
+            screen.feed(parts.concat().as_bytes());
+            while let Some(reply) = screen.take_reply() {
+                let numbers = reply.strip_prefix(b"\x1b[").expect("a control sequence");
+                let (last, numbers) = numbers.split_last().expect("not empty");
+                prop_assert!(b"Rcntxy".contains(last), "{}", reply.escape_ascii());
+                let known = numbers.iter().all(|byte| b"0123456789;?>$".contains(byte));
+                prop_assert!(known, "{}", reply.escape_ascii());
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use vncterm_screen::Colour;
+use vncterm_screen::{Attributes, Colour, Rgb, Screen};
 
 use crate::pty::Program;
 
@@ -56,14 +56,13 @@ fn dialog_draws_boxes_that_close() {
     for term in ["vt220", "linux", "xterm-256color"] {
         let words = ["dialog", "--backtitle", "installer", "--yesno", "Go on?", "8", "30"];
         let mut dialog = Program::start("dialog", &words, &[("TERM", term)]);
-        dialog.until("both buttons", |screen, _| {
+        // Its last lines are drawn after its buttons, in an order of curses' own.
+        dialog.until("a closed box with both buttons", |screen, _| {
             let text = screen.text();
-            text.contains("Yes") && text.contains("No")
+            let corners = ['\u{250c}', '\u{2510}', '\u{2514}', '\u{2518}'];
+            corners.iter().all(|corner| text.contains(*corner))
+                && ["installer", "Go on?", "Yes", "No"].iter().all(|word| text.contains(word))
         });
-        let text = dialog.screen.text();
-        for corner in ['\u{250c}', '\u{2510}', '\u{2514}', '\u{2518}'] {
-            assert!(text.contains(corner), "{term} lacks {corner}:\n{text}");
-        }
         is_clean(&dialog);
         // A terminal of colours gets the shadow and the blue screen.
         let paper = dialog.screen.row(0, 10).cells.first().map(vncterm_screen::Cell::paper);
@@ -124,4 +123,34 @@ fn tmux_splits_the_screen_and_shows_what_runs_in_it() {
     let ended = Command::new("tmux").args([&socket, "kill-server"]).status();
     assert!(ended.expect("tmux runs").success());
     tmux.until("the end", |_, since| since.windows(6).any(|bytes| bytes == b"exited"));
+}
+
+/// systemd's habits, from 252 to 257: what it resets a terminal with, how it asks for the size and the
+/// name, its context marks, and the colours of its lines while it starts and waits.
+#[test]
+fn what_systemd_says_to_a_terminal_leaves_its_lines_and_no_junk() {
+    let mut screen = Screen::new(80, 24, 64);
+    screen.feed(b"\x1b[!p\x1b]104\x07\x1b[?7h\x1b[1G\x1b[0J");
+    screen.feed(b"\x1bP+q544e\x1b\\\x1b[s\x1b[32766;32766H\x1b[6n\x1b[u");
+    assert_eq!(screen.take_reply().as_deref(), Some(&b"\x1b[24;80R"[..]));
+    assert_eq!(screen.take_reply(), None);
+    screen.feed(b"\x1b]3008;start=0123;type=boot;comm=systemd\x1b\\\x1b]0;booting\x07");
+    screen.feed("Welcome to \x1b[1;38;2;23;147;209mLinux\x1b[0m!\r\n\r\n".as_bytes());
+    screen.feed(b"[\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39mssh.service\x1b[0m - Shell.\r\n");
+    screen.feed(b"[\x1b[0;1;31mFAILED\x1b[0m] Failed to start \x1b[0;1;39mfoo.service\x1b[0m.\r\n");
+    for stars in ["\x1b[0;31m*     ", "\x1b[0;1;31m*\x1b[0m\x1b[0;31m*    "] {
+        screen.feed(b"\r\x1b[K[");
+        screen.feed(stars.as_bytes());
+        screen.feed(b"\x1b[0m] A start job is running (5s / 1min)");
+    }
+    screen.feed(b"\r\x1b[K[\x1b[0;32m  OK  \x1b[0m] Finished it.\r\n");
+    let expected = "Welcome to Linux!\n\n[  OK  ] Started ssh.service - Shell.\n\
+                    [FAILED] Failed to start foo.service.\n[  OK  ] Finished it.\n";
+    assert_eq!(screen.text().trim_end_matches('\n'), expected.trim_end());
+    let cell = |row: u16, column: usize| screen.row(0, row).cells[column];
+    assert_eq!(cell(2, 3).ink(), Colour::Indexed(2));
+    assert_eq!(cell(3, 1).ink(), Colour::Indexed(1));
+    assert!(cell(3, 1).attributes().contains(Attributes::BOLD));
+    assert_eq!(cell(0, 11).ink(), Colour::Rgb(Rgb::new(23, 147, 209)));
+    assert_eq!(cell(2, 20).ink(), Colour::Default);
 }
