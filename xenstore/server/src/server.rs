@@ -57,6 +57,8 @@ pub(crate) struct Server {
     waiting: Waiting,
     /// Whose output or interest may have changed.
     touched: BTreeSet<u64>,
+    /// The store has something to do that nobody waits for.
+    untidy: bool,
     started: Instant,
     scratch: Vec<u8>,
 }
@@ -104,6 +106,7 @@ impl Server {
             line: VecDeque::new(),
             waiting: Waiting::default(),
             touched: BTreeSet::new(),
+            untidy: false,
             started: Instant::now(),
             scratch: vec![0; READ_BYTES],
         };
@@ -168,12 +171,13 @@ impl Server {
         if let Some(guests) = &mut self.guests {
             guests.end_turn()?;
         }
+        self.untidy = self.store.tidy();
         Ok(Go::On)
     }
 
-    /// Not at all while somebody is in line; else until a waiting request's tokens are there.
+    /// Not at all while somebody is in line or something is left to be done; else until a waiting request's tokens are there.
     fn sleep(&self, now: Duration) -> Sleep {
-        if !self.line.is_empty() {
+        if !self.line.is_empty() || self.untidy {
             return Sleep::NotAtAll;
         }
         match self.waiting.next_due() {

@@ -91,25 +91,36 @@ impl Transaction {
         outcome
     }
 
+    /// Ends without a trace.
+    pub(crate) fn drop_into(self, live: &mut Tree) {
+        live.retire(self.tree);
+        live.retire(self.base);
+    }
+
     /// Makes what was done the live tree, and returns the changes in the order they were made.
     pub(crate) fn commit(
-        self,
+        mut self,
         live: &mut Tree,
         caller: Caller,
         quota: &Quota,
     ) -> Result<Vec<Change>, Refusal> {
         if self.base.is(live) {
-            *live = self.tree;
-            return Ok(self.changes);
+            core::mem::swap(live, &mut self.tree);
+            let changes = core::mem::take(&mut self.changes);
+            self.drop_into(live);
+            return Ok(changes);
         }
-        match self.replay(live, caller, quota) {
+        let outcome = match self.replay(live, caller, quota) {
             Some((replayed, changes)) => {
-                *live = replayed;
+                let before = core::mem::replace(live, replayed);
+                live.retire(before);
                 Ok(changes)
             }
             None if self.tree.is(&self.base) => Ok(Vec::new()),
             None => Err(Refusal::Conflict),
-        }
+        };
+        self.drop_into(live);
+        outcome
     }
 
     /// Asks everything again of another tree; none when a reply differs.

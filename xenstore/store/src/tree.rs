@@ -12,6 +12,9 @@ use xenstore_wire::{Access, Component, DomainId, Path, Permissions};
 
 /// About what a node takes beside its name, value and permissions.
 const NODE_BYTES: usize = size_of::<Node>() + size_of::<Component>();
+/// Removed nodes that are taken apart at once: as many as a domain owns by default, and a fraction of
+/// a millisecond's work. The rest of a larger subtree follows bit by bit.
+pub(crate) const AT_ONCE: usize = 1024;
 /// What one entry of a node's permissions takes.
 const ENTRY_BYTES: usize = size_of::<(DomainId, Access)>();
 
@@ -28,6 +31,17 @@ pub(crate) struct Tree {
     root: Arc<Node>,
     owned: Arc<BTreeMap<DomainId, Estate>>,
     generation: u64,
+    /// What was taken out and is not taken apart yet. Its nodes count until they are: the books may
+    /// say too much for a moment, and never too little.
+    debris: Vec<Debris>,
+}
+
+/// A subtree that is no part of the tree any more.
+#[derive(Clone, Debug)]
+struct Debris {
+    node: Arc<Node>,
+    /// The length of its name, where its nodes are in the books still.
+    counted: Option<usize>,
 }
 
 /// One node.
@@ -124,6 +138,7 @@ impl Tree {
             root: Arc::new(Node::new(permissions, 0)),
             owned: Arc::default(),
             generation: 0,
+            debris: Vec::new(),
         };
         let root = Estate { nodes: 1, bytes: tree.root.bytes(0) };
         tree.own(DomainId::DOM0, |estate| *estate = root);
@@ -215,12 +230,50 @@ impl Tree {
         self.find(path)?;
         let name = path.last()?;
         let removed = self.node_mut(&path.parent()?)?.children.remove(name)?;
-        let mut waiting = Vec::from([(name.len(), removed.as_ref())]);
-        while let Some((name, node)) = waiting.pop() {
-            self.own(node.permissions.owner, |estate| estate.lose(node.bytes(name)));
-            waiting.extend(node.named_children());
-        }
+        self.debris.push(Debris { node: removed.clone(), counted: Some(name.len()) });
+        self.clear(AT_ONCE);
         Some(removed)
+    }
+
+    /// Takes over what is left of a tree that nobody looks at any more: it may be the last to hold
+    /// a large subtree.
+    pub(crate) fn retire(&mut self, old: Self) {
+        let left = [old.root].into_iter().chain(old.debris.into_iter().map(|debris| debris.node));
+        // What others hold too costs nothing to let go of.
+        let last = left.filter(|node| Arc::strong_count(node) == 1);
+        self.debris.extend(last.map(|node| Debris { node, counted: None }));
+        self.clear(AT_ONCE);
+    }
+
+    /// Takes so many removed nodes apart; true when more are left.
+    pub(crate) fn clear(&mut self, nodes: usize) -> bool {
+        for _ in 0..nodes {
+            let Some(Debris { node, counted }) = self.debris.pop() else { return false };
+            let count = |name: &Component| counted.map(|_| name.as_str().len());
+            if let Some(name) = counted {
+                self.own(node.permissions.owner, |estate| estate.lose(node.bytes(name)));
+            }
+            match Arc::try_unwrap(node) {
+                Ok(mut node) => {
+                    let children = mem::take(&mut node.children).into_iter();
+                    self.debris.extend(
+                        children.map(|(name, node)| Debris { counted: count(&name), node }),
+                    );
+                }
+                // Somebody looks at it still: it is taken out of the books, and left as it is.
+                Err(node) if counted.is_some() => {
+                    let children = node.children.iter();
+                    self.debris.extend(
+                        children.map(|(name, node)| Debris {
+                            counted: count(name),
+                            node: node.clone(),
+                        }),
+                    );
+                }
+                Err(_) => (),
+            }
+        }
+        !self.debris.is_empty()
     }
 
     /// The nodes that belong to a domain and have no ancestor that does: removing these removes
@@ -255,6 +308,8 @@ impl Tree {
     pub(crate) fn is_consistent(&self) -> bool {
         let mut counted: BTreeMap<DomainId, Estate> = BTreeMap::new();
         let mut waiting = Vec::from([(0, self.root.as_ref())]);
+        let removed = self.debris.iter();
+        waiting.extend(removed.filter_map(|debris| Some((debris.counted?, debris.node.as_ref()))));
         while let Some((name, node)) = waiting.pop() {
             counted.entry(node.permissions.owner).or_default().gain(node.bytes(name));
             waiting.extend(node.named_children());
@@ -310,4 +365,56 @@ enum Visit {
     Descend,
     Take,
     TakeAndDescend,
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    fn path(text: &str) -> Path {
+        text.parse().expect("a path")
+    }
+
+    /// A tree with three times as many nodes below one as are taken apart at once.
+    fn large() -> Tree {
+        let mut tree = Tree::new();
+        let private = Arc::new(Permissions::private(DomainId::DOM0));
+        for index in 0..3 * AT_ONCE {
+            tree.create(&path(&format!("/a/{}/{index}", index / 64)), &private, Arc::from([]));
+        }
+        tree
+    }
+
+    #[test]
+    fn a_large_subtree_is_gone_at_once_and_counted_until_it_is_taken_apart() {
+        let mut tree = large();
+        let before = tree.owned_by(DomainId::DOM0);
+        drop(tree.remove(&path("/a")).expect("it was there"));
+        assert!(tree.find(&path("/a")).is_none());
+        assert_eq!(tree.owned_by(DomainId::DOM0), before - AT_ONCE);
+        let mut slices = 1;
+        while tree.clear(AT_ONCE) {
+            assert!(tree.is_consistent());
+            slices += 1;
+        }
+        assert_eq!((slices, tree.owned_by(DomainId::DOM0)), (3, 1));
+        assert!(tree.is_consistent());
+    }
+
+    #[test]
+    fn what_an_old_tree_alone_holds_is_taken_apart_bit_by_bit_too() {
+        let mut tree = large();
+        let old = tree.clone();
+        drop(tree.remove(&path("/a")).expect("it was there"));
+        while tree.clear(AT_ONCE) {}
+        assert!(old.is_consistent());
+        tree.retire(old);
+        let mut slices = 1;
+        while tree.clear(AT_ONCE) {
+            slices += 1;
+        }
+        assert_eq!((slices, tree.owned_by(DomainId::DOM0)), (3, 1));
+    }
 }
