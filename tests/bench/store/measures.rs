@@ -106,14 +106,17 @@ fn many(mut clients: Vec<Client>, ask: Ask, value: &[u8]) -> Result<f64, Failure
     Ok(rate)
 }
 
-/// Open, ten writes, commit: the writes and the commit in one go.
+/// Open, ten writes, commit, all in one go: each go opens the transaction of the next.
 pub(crate) fn transactions(socket: &Path) -> Result<f64, Failure> {
     let mut client = Client::connect(socket)?;
+    let mut transaction = client.begin()?;
     rate(1, || {
-        let transaction = client.begin()?;
         fill_transaction(&mut client, transaction, 0);
         client.ask(Ask::TransactionEnd, transaction, &[b"T\0"]);
-        client.exchange(WRITES + 1)
+        client.ask(Ask::TransactionStart, 0, &[b"\0"]);
+        client.exchange(WRITES + 1)?;
+        transaction = client.begun()?;
+        Ok(())
     })
 }
 

@@ -213,8 +213,8 @@ fn directory(node: &Node) -> Result<Reply, Refusal> {
     let mut room = PAYLOAD_MAX;
     let mut names = Vec::new();
     for name in node.names() {
-        room = room.checked_sub(name.as_str().len() + 1).ok_or(Refusal::TooBig)?;
-        names.push(name.clone());
+        room = room.checked_sub(name.len() + 1).ok_or(Refusal::TooBig)?;
+        names.extend(name.component());
     }
     Ok(Reply::Names(names))
 }
@@ -229,14 +229,14 @@ fn part(node: &Node, offset: u64) -> Reply {
     let mut names = Vec::new();
     let mut last = true;
     for name in node.names() {
-        let size = name.as_str().len() + 1;
+        let size = name.len() + 1;
         if start >= offset {
             if used + size > room {
                 last = false;
                 break;
             }
             used += size;
-            names.push(name.clone());
+            names.extend(name.component());
         }
         start = start.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
     }

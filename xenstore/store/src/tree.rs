@@ -3,15 +3,18 @@
 //! It knows no callers: who may do what is decided in `edit` before the tree is touched. Every walk
 //! is a loop, never a recursion: a path may have fifteen hundred steps.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
 
-use xenstore_wire::{Access, Component, DomainId, Path, Permissions};
+use xenstore_wire::{Access, DomainId, Path, Permissions};
+
+use crate::name::ChildName;
 
 /// About what a node takes beside its name, value and permissions.
-const NODE_BYTES: usize = size_of::<Node>() + size_of::<Component>();
+const NODE_BYTES: usize = size_of::<Node>() + size_of::<ChildName>();
 /// Removed nodes that are taken apart at once: as many as a domain owns by default, and a fraction of
 /// a millisecond's work. The rest of a larger subtree follows bit by bit.
 pub(crate) const AT_ONCE: usize = 1024;
@@ -49,7 +52,7 @@ struct Debris {
 pub(crate) struct Node {
     value: Arc<[u8]>,
     permissions: Arc<Permissions>,
-    children: BTreeMap<Component, Arc<Self>>,
+    children: BTreeMap<ChildName, Arc<Self>>,
     generation: u64,
 }
 
@@ -76,7 +79,7 @@ impl Node {
     }
 
     /// The names of the children, in order.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Component> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &ChildName> {
         self.children.keys()
     }
 
@@ -92,12 +95,12 @@ impl Node {
 
     /// The children, each with the length of its name.
     fn named_children(&self) -> impl Iterator<Item = (usize, &Self)> {
-        self.children.iter().map(|(name, child)| (name.as_str().len(), child.as_ref()))
+        self.children.iter().map(|(name, child)| (name.len(), child.as_ref()))
     }
 
     /// The node at these steps below this one.
     pub(crate) fn descend<'a>(&self, mut steps: impl Iterator<Item = &'a str>) -> Option<&Self> {
-        steps.try_fold(self, |node, step| node.children.get(step).map(Arc::as_ref))
+        steps.try_fold(self, |node, step| node.children.get(step.as_bytes()).map(Arc::as_ref))
     }
 }
 
@@ -169,7 +172,7 @@ impl Tree {
         let mut node = self.root.as_ref();
         let mut steps = path.components();
         while let Some(step) = steps.next() {
-            match node.children.get(step) {
+            match node.children.get(step.as_bytes()) {
                 Some(child) => node = child,
                 None => return Nearest { node, missing: 1 + steps.count() },
             }
@@ -183,7 +186,11 @@ impl Tree {
             let owner = node.permissions.owner;
             let after = value.len();
             let before = mem::replace(&mut node.value, value).len();
-            self.own(owner, |estate| estate.bytes = (estate.bytes + after).saturating_sub(before));
+            if after != before {
+                self.own(owner, |estate| {
+                    estate.bytes = (estate.bytes + after).saturating_sub(before);
+                });
+            }
         }
     }
 
@@ -206,15 +213,15 @@ impl Tree {
         let generation = self.generation;
         let mut made = Estate::default();
         let mut node = Arc::make_mut(&mut self.root);
-        for step in path.names() {
-            if !node.children.contains_key(&step) {
-                node.generation = generation;
-                made.gain(bytes_of_node(step.as_str().len(), 0, permissions));
-            }
-            let child = node
-                .children
-                .entry(step)
-                .or_insert_with(|| Arc::new(Node::new(permissions.clone(), generation)));
+        for step in path.components() {
+            let child = match node.children.entry(ChildName::new(step)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    node.generation = generation;
+                    made.gain(bytes_of_node(step.len(), 0, permissions));
+                    place.insert(Arc::new(Node::new(permissions.clone(), generation)))
+                }
+            };
             node = Arc::make_mut(child);
         }
         made.bytes += value.len();
@@ -225,11 +232,76 @@ impl Tree {
         });
     }
 
+    /// Takes a subtree over from another tree that began as `base` and was changed there alone: true
+    /// when it was possible, for here the subtree is as it was then, and so are the permissions on
+    /// the way to it.
+    pub(crate) fn graft(&mut self, base: &Self, changed: &Self, path: &Path) -> bool {
+        // What is in debris is in the books of both, and would be taken out twice.
+        let is_tidy = base.debris.is_empty() && changed.debris.is_empty();
+        if path.is_root() || !is_tidy || !self.holds_as(base, path) {
+            return false;
+        }
+        let mut grafted = &changed.root;
+        for step in path.components() {
+            let Some(child) = grafted.children.get(step.as_bytes()) else { return false };
+            grafted = child;
+        }
+        let mut place = &mut self.root;
+        for step in path.components() {
+            let Some(child) = Arc::make_mut(place).children.get_mut(step.as_bytes()) else {
+                return false;
+            };
+            place = child;
+        }
+        *place = grafted.clone();
+        self.generation = self.generation.max(changed.generation);
+        if !Arc::ptr_eq(&base.owned, &changed.owned) {
+            self.settle_estates(&base.owned, &changed.owned);
+        }
+        true
+    }
+
+    /// True when the subtree is the same one as in another tree, and all of its ancestors have the
+    /// permissions that they have there.
+    fn holds_as(&self, other: &Self, path: &Path) -> bool {
+        let (mut here, mut there) = (&self.root, &other.root);
+        for step in path.components() {
+            if !Arc::ptr_eq(&here.permissions, &there.permissions) {
+                return false;
+            }
+            let step = step.as_bytes();
+            match (here.children.get(step), there.children.get(step)) {
+                (Some(one), Some(other)) => (here, there) = (one, other),
+                _ => return false,
+            }
+        }
+        Arc::ptr_eq(here, there)
+    }
+
+    /// Adds to the books what a graft changed.
+    fn settle_estates(
+        &mut self,
+        before: &BTreeMap<DomainId, Estate>,
+        after: &BTreeMap<DomainId, Estate>,
+    ) {
+        let owners: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();
+        for owner in owners {
+            let [before, after] =
+                [before, after].map(|books| books.get(&owner).copied().unwrap_or_default());
+            if before != after {
+                self.own(owner, |estate| {
+                    estate.nodes = (estate.nodes + after.nodes).saturating_sub(before.nodes);
+                    estate.bytes = (estate.bytes + after.bytes).saturating_sub(before.bytes);
+                });
+            }
+        }
+    }
+
     /// Takes a node out of the tree, with everything below it. The root stays.
     pub(crate) fn remove(&mut self, path: &Path) -> Option<Arc<Node>> {
         self.find(path)?;
         let name = path.last()?;
-        let removed = self.node_mut(&path.parent()?)?.children.remove(name)?;
+        let removed = self.node_mut(&path.parent()?)?.children.remove(name.as_bytes())?;
         self.debris.push(Debris { node: removed.clone(), counted: Some(name.len()) });
         self.clear(AT_ONCE);
         Some(removed)
@@ -249,7 +321,7 @@ impl Tree {
     pub(crate) fn clear(&mut self, nodes: usize) -> bool {
         for _ in 0..nodes {
             let Some(Debris { node, counted }) = self.debris.pop() else { return false };
-            let count = |name: &Component| counted.map(|_| name.as_str().len());
+            let count = |name: &ChildName| counted.map(|_| name.len());
             if let Some(name) = counted {
                 self.own(node.permissions.owner, |estate| estate.lose(node.bytes(name)));
             }
@@ -326,7 +398,7 @@ impl Tree {
             if matches!(visit, Visit::Descend | Visit::TakeAndDescend) {
                 for (name, child) in &node.children {
                     // The path of a node that exists was short enough when it was made.
-                    if let Ok(path) = path.child(name) {
+                    if let Ok(path) = name.component().and_then(|name| path.child(&name)) {
                         waiting.push((path, child.as_ref()));
                     }
                 }
@@ -344,7 +416,7 @@ impl Tree {
         self.generation += 1;
         let mut node = Arc::make_mut(&mut self.root);
         for step in path.components() {
-            node = Arc::make_mut(node.children.get_mut(step)?);
+            node = Arc::make_mut(node.children.get_mut(step.as_bytes())?);
         }
         node.generation = self.generation;
         Some(node)

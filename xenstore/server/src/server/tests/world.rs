@@ -87,7 +87,7 @@ impl World {
             let quiet = wakes.is_empty()
                 && self.server.line.is_empty()
                 && self.server.touched.is_empty()
-                && self.server.waiting.due(self.now).is_empty();
+                && self.server.due(self.now).is_empty();
             if quiet {
                 return;
             }
