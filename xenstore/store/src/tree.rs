@@ -61,6 +61,8 @@ pub(crate) struct Node {
 pub(crate) struct Nearest<'a> {
     /// The node itself, or its nearest ancestor that exists.
     pub(crate) node: &'a Node,
+    /// That node's parent; the root has none.
+    pub(crate) parent: Option<&'a Node>,
     /// How many steps are missing from there; none when it is the node itself.
     pub(crate) missing: usize,
 }
@@ -169,15 +171,15 @@ impl Tree {
 
     /// Walks towards a path as far as there are nodes.
     pub(crate) fn nearest(&self, path: &Path) -> Nearest<'_> {
-        let mut node = self.root.as_ref();
+        let (mut node, mut parent) = (self.root.as_ref(), None);
         let mut steps = path.components();
         while let Some(step) = steps.next() {
             match node.children.get(step.as_bytes()) {
-                Some(child) => node = child,
-                None => return Nearest { node, missing: 1 + steps.count() },
+                Some(child) => (node, parent) = (child, Some(node)),
+                None => return Nearest { node, parent, missing: 1 + steps.count() },
             }
         }
-        Nearest { node, missing: 0 }
+        Nearest { node, parent, missing: 0 }
     }
 
     /// Gives an existing node another value.
@@ -412,7 +414,6 @@ impl Tree {
 
     /// An existing node to be changed: the way to it is copied where it is shared.
     fn node_mut(&mut self, path: &Path) -> Option<&mut Node> {
-        self.find(path)?;
         self.generation += 1;
         let mut node = Arc::make_mut(&mut self.root);
         for step in path.components() {

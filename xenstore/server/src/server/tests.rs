@@ -4,6 +4,7 @@
 //! What requests mean is tested in `xenstore-store`.
 
 mod advisories;
+mod flood;
 mod hostile;
 mod lives;
 mod rings;

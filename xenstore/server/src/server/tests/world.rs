@@ -146,7 +146,7 @@ fn connect(server: &mut Server, caller: Caller) -> Speaker<UnixStream> {
 }
 
 impl<End> Speaker<End> {
-    fn new(end: End) -> Self {
+    pub(super) fn new(end: End) -> Self {
         Self { end, decoder: Decoder::new(PAYLOAD_MAX), last_request: 0 }
     }
 
