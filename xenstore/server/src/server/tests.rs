@@ -4,6 +4,7 @@
 //! What requests mean is tested in `xenstore-store`.
 
 mod advisories;
+mod behaviour;
 mod flood;
 mod hostile;
 mod lives;
