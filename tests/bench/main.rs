@@ -1,4 +1,4 @@
-//! `make bench`: figures of the converter, each beside a floor taken in the same run.
+//! `make bench`: figures of the converter and of the store, each beside a floor taken in the same run.
 //!
 //! Times are of this machine at this moment; read the ratios. Medians of [`ROUNDS`].
 
@@ -12,6 +12,7 @@ mod memory;
 mod peer;
 mod reach;
 mod start;
+mod store;
 mod terminal;
 mod viewer;
 mod wire;
@@ -27,15 +28,17 @@ type Table = fn() -> Result<(), Failure>;
 
 fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some(peer::GUEST) {
-        let socket = arguments.next().ok_or("the guest needs its socket")?;
-        return peer::be_guest(socket.as_ref());
+    let (role, socket) = (arguments.next(), arguments.next());
+    match (role.as_deref(), socket) {
+        (Some(peer::GUEST), Some(socket)) => return peer::be_guest(socket.as_ref()),
+        (Some(store::echo::ECHO), Some(socket)) => return store::echo::serve(socket.as_ref()),
+        _ => (),
     }
     if !nix::unistd::geteuid().is_root() {
         return Err("the bench needs root: a converter starts as root and gives it up".into());
     }
     println!("converter: {}", converter::program()?.display());
-    let tables: [(&str, Table); 7] = [
+    let tables: [(&str, Table); 8] = [
         ("absorb", absorb::table),
         ("latency", latency::table),
         ("wire", wire::table),
@@ -43,6 +46,7 @@ fn main() -> Result<(), Failure> {
         ("memory", memory::table),
         ("start", start::table),
         ("crowd", crowd::table),
+        ("store", store::table),
     ];
     // All of them, or those that are named.
     let wanted: Vec<String> = std::env::args().skip(1).collect();

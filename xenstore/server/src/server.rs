@@ -36,6 +36,9 @@ const DOMAIN_TURN: usize = 16;
 const TURN_TIME: Duration = Duration::from_micros(500);
 /// After so many requests the clock is looked at, which takes a good part of the time of one.
 const REQUESTS_A_LOOK: usize = 4;
+/// Who waits for tokens is asked again at most so often, all together: to wake up for each token of a
+/// guest that asks without end would cost more than its requests. Nobody waits longer by more.
+const ROUND: Duration = Duration::from_millis(10);
 /// With this many bytes of events unread, one of dom0's connections is given up.
 const DOM0_OUTPUT_MAX: usize = 64 << 20;
 /// With this many bytes of events unread, a domain's connection is given up.
@@ -55,8 +58,12 @@ pub(crate) struct Server {
     /// Who gets a turn, in order.
     line: VecDeque<u64>,
     waiting: Waiting,
+    /// Not before that time are those asked again who wait.
+    next_round: Duration,
     /// Whose output or interest may have changed.
     touched: BTreeSet<u64>,
+    /// The store has something to do that nobody waits for.
+    untidy: bool,
     started: Instant,
     scratch: Vec<u8>,
 }
@@ -103,7 +110,9 @@ impl Server {
             peers: BTreeMap::new(),
             line: VecDeque::new(),
             waiting: Waiting::default(),
+            next_round: Duration::ZERO,
             touched: BTreeSet::new(),
+            untidy: false,
             started: Instant::now(),
             scratch: vec![0; READ_BYTES],
         };
@@ -154,7 +163,11 @@ impl Server {
                 }
             }
         }
-        for number in self.waiting.due(now) {
+        let due = self.due(now);
+        if !due.is_empty() {
+            self.next_round = now.saturating_add(ROUND);
+        }
+        for number in due {
             self.line_up(number);
         }
         for _ in 0..self.line.len() {
@@ -168,21 +181,27 @@ impl Server {
         if let Some(guests) = &mut self.guests {
             guests.end_turn()?;
         }
+        self.untidy = self.store.tidy();
         Ok(Go::On)
     }
 
-    /// Not at all while somebody is in line; else until a waiting request's tokens are there.
+    /// Not at all while somebody is in line or something is left to be done; else until a waiting request's tokens are there.
     fn sleep(&self, now: Duration) -> Sleep {
-        if !self.line.is_empty() {
+        if !self.line.is_empty() || self.untidy {
             return Sleep::NotAtAll;
         }
         match self.waiting.next_due() {
-            Some(due) => match due.checked_sub(now) {
+            Some(due) => match due.max(self.next_round).checked_sub(now) {
                 Some(time) if !time.is_zero() => Sleep::For(time),
                 Some(_) | None => Sleep::NotAtAll,
             },
             None => Sleep::Forever,
         }
+    }
+
+    /// Who waits and is to be asked again.
+    fn due(&self, now: Duration) -> Vec<u64> {
+        if now < self.next_round { Vec::new() } else { self.waiting.due(now) }
     }
 
     /// Reads what a client says. Who hung up while its request waits is not waited for.

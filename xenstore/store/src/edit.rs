@@ -13,7 +13,7 @@ use crate::caller::{Caller, Need};
 use crate::change::Change;
 use crate::quota::{Quota, fits};
 use crate::refusal::Refusal;
-use crate::tree::{Node, Tree, bytes_of_node};
+use crate::tree::{Nearest, Node, Tree, bytes_of_node};
 
 /// What an operation led to.
 #[derive(Debug)]
@@ -81,12 +81,28 @@ pub(crate) fn apply(
 /// A node that is missing is known to be missing only by those who have as much of the nearest
 /// ancestor that exists; everybody else gets the refusal that a foreign node would bring.
 fn reach<'a>(tree: &'a Tree, caller: Caller, path: &Path, need: Need) -> Result<&'a Node, Refusal> {
+    found(tree, caller, path, need).map(|found| found.node)
+}
+
+/// The same, with the node's parent.
+fn found<'a>(
+    tree: &'a Tree,
+    caller: Caller,
+    path: &Path,
+    need: Need,
+) -> Result<Nearest<'a>, Refusal> {
     let nearest = tree.nearest(path);
     match (caller.may(need, nearest.node.permissions()), nearest.missing) {
         (false, _) => Err(Refusal::Denied),
-        (true, 0) => Ok(nearest.node),
+        (true, 0) => Ok(nearest),
         (true, _) => Err(Refusal::NoNode),
     }
+}
+
+/// The permissions of a node and, first, of its parent.
+fn views(found: Nearest<'_>) -> Vec<Arc<Permissions>> {
+    let nodes = found.parent.into_iter().chain([found.node]);
+    nodes.map(|node| node.permissions().clone()).collect()
 }
 
 fn write(
@@ -96,8 +112,8 @@ fn write(
     path: &Path,
     value: &Arc<[u8]>,
 ) -> Result<Edit, Refusal> {
-    let before = match reach(tree, caller, path, Need::Write) {
-        Ok(node) => Some(node.permissions().clone()),
+    let before = match found(tree, caller, path, Need::Write) {
+        Ok(found) => Some(found),
         Err(Refusal::NoNode) => None,
         Err(refusal) => return Err(refusal),
     };
@@ -105,12 +121,12 @@ fn write(
         return Err(Refusal::Quota);
     }
     let change = match before {
-        Some(permissions) => {
-            let old = tree.find(path).map_or(0, |node| node.value().len());
-            if permissions.owner == caller.domain() {
+        Some(found) => {
+            if found.node.permissions().owner == caller.domain() {
+                let old = found.node.value().len();
                 require_memory(tree, caller, quota, value.len().saturating_sub(old))?;
             }
-            let views = parent_view(tree, path).into_iter().chain([permissions]).collect();
+            let views = views(found);
             tree.set_value(path, value.clone());
             Change::edited(path.clone(), views)
         }
@@ -145,8 +161,7 @@ fn create(
         require_memory(tree, caller, Some(quota), bytes)?;
     }
     tree.create(path, &permissions, value);
-    let views = parent_view(tree, path).into_iter().chain([permissions]).collect();
-    Ok(Change::edited(path.clone(), views))
+    Ok(Change::edited(path.clone(), views(tree.nearest(path))))
 }
 
 /// Refuses what makes the caller's nodes take more memory than it may have. What shrinks is never
@@ -168,16 +183,15 @@ fn require_memory(
 
 /// Takes a node out. Only the node's own permissions count, not those of what is below it.
 fn remove(tree: &mut Tree, caller: Caller, path: &Path) -> Result<Edit, Refusal> {
-    match reach(tree, caller, path, Need::Write) {
+    let parent = match found(tree, caller, path, Need::Write) {
         Ok(_) if path.is_root() => return Err(Refusal::Root),
-        Ok(_) => (),
+        Ok(found) => found.parent.map(|parent| parent.permissions().clone()),
         // Removing what is gone already is no error, as long as its parent is there.
         Err(Refusal::NoNode) if tree.nearest(path).missing == 1 => {
             return Ok(Edit::done(Operation::Rm, None));
         }
         Err(refusal) => return Err(refusal),
-    }
-    let parent = parent_view(tree, path);
+    };
     let change = tree.remove(path).map(|node| Change::removed(path.clone(), parent, node));
     Ok(Edit::done(Operation::Rm, change))
 }
@@ -189,9 +203,9 @@ fn set_permissions(
     path: &Path,
     permissions: &Permissions,
 ) -> Result<Edit, Refusal> {
-    let before = reach(tree, caller, path, Need::Own)?.permissions().clone();
+    let found = found(tree, caller, path, Need::Own)?;
     if let Some(quota) = quota {
-        if permissions.owner != before.owner {
+        if permissions.owner != found.node.permissions().owner {
             return Err(Refusal::GivenAway);
         }
         if !fits(permissions.entries(), quota.permissions) {
@@ -199,13 +213,9 @@ fn set_permissions(
         }
     }
     let after = Arc::new(permissions.clone());
-    tree.set_permissions(path, after.clone());
-    let views = parent_view(tree, path).into_iter().chain([before, after]).collect();
+    let views = views(found).into_iter().chain([after.clone()]).collect();
+    tree.set_permissions(path, after);
     Ok(Edit::done(Operation::SetPermissions, Some(Change::edited(path.clone(), views))))
-}
-
-fn parent_view(tree: &Tree, path: &Path) -> Option<Arc<Permissions>> {
-    Some(tree.find(&path.parent()?)?.permissions().clone())
 }
 
 /// All names, when they fit one reply; no more of them are looked at than do.
@@ -213,8 +223,8 @@ fn directory(node: &Node) -> Result<Reply, Refusal> {
     let mut room = PAYLOAD_MAX;
     let mut names = Vec::new();
     for name in node.names() {
-        room = room.checked_sub(name.as_str().len() + 1).ok_or(Refusal::TooBig)?;
-        names.push(name.clone());
+        room = room.checked_sub(name.len() + 1).ok_or(Refusal::TooBig)?;
+        names.extend(name.component());
     }
     Ok(Reply::Names(names))
 }
@@ -229,14 +239,14 @@ fn part(node: &Node, offset: u64) -> Reply {
     let mut names = Vec::new();
     let mut last = true;
     for name in node.names() {
-        let size = name.as_str().len() + 1;
+        let size = name.len() + 1;
         if start >= offset {
             if used + size > room {
                 last = false;
                 break;
             }
             used += size;
-            names.push(name.clone());
+            names.extend(name.component());
         }
         start = start.saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
     }

@@ -18,6 +18,7 @@ mod connection;
 mod domain;
 mod edit;
 mod life;
+mod name;
 mod quota;
 mod refusal;
 mod store;

@@ -25,7 +25,7 @@ use crate::domain::Domain;
 use crate::edit::{Edit, apply};
 use crate::quota::Quota;
 use crate::refusal::Refusal;
-use crate::tree::Tree;
+use crate::tree::{AT_ONCE, Tree};
 use crate::watches::Watches;
 
 /// How much every ordinary domain may hold, and how often it may ask.
@@ -154,6 +154,9 @@ impl Store {
     /// Forgets a connection: its watches and open transactions are dropped.
     pub fn disconnect(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.remove(&id) else { return };
+        for transaction in connection.transactions.into_values() {
+            transaction.drop_into(&mut self.tree);
+        }
         for (target, token) in &connection.watches {
             self.watches.remove(target, id, token);
         }
@@ -163,6 +166,12 @@ impl Store {
             domain.connections.remove(&id);
             domain.budget.forget(id);
         }
+    }
+
+    /// Takes apart some of what was removed from the tree; true when there is more to be done. A large
+    /// subtree takes a while: nobody is to wait for it.
+    pub fn tidy(&mut self) -> bool {
+        self.tree.clear(AT_ONCE)
     }
 
     /// On whose behalf a connection asks, until it ends.

@@ -1,7 +1,8 @@
 //! A transaction: its own tree, and the record of what was asked of it.
 //!
 //! It commits whenever the result is that of some serial order. Where nobody else changed anything
-//! meanwhile, its tree becomes the live one. Else everything that was asked of it is asked again of
+//! meanwhile, its tree becomes the live one; where nobody did below the node that all of it is about,
+//! that subtree does. Else everything that was asked of it is asked again of
 //! the live tree, and stands there if every reply is the same. And what changed nothing stands where
 //! it began, whatever others did since.
 
@@ -91,25 +92,52 @@ impl Transaction {
         outcome
     }
 
+    /// Ends without a trace.
+    pub(crate) fn drop_into(self, live: &mut Tree) {
+        live.retire(self.tree);
+        live.retire(self.base);
+    }
+
     /// Makes what was done the live tree, and returns the changes in the order they were made.
     pub(crate) fn commit(
-        self,
+        mut self,
         live: &mut Tree,
         caller: Caller,
         quota: &Quota,
     ) -> Result<Vec<Change>, Refusal> {
         if self.base.is(live) {
-            *live = self.tree;
-            return Ok(self.changes);
+            core::mem::swap(live, &mut self.tree);
+            let changes = core::mem::take(&mut self.changes);
+            self.drop_into(live);
+            return Ok(changes);
         }
-        match self.replay(live, caller, quota) {
+        // Quotas may have been used up elsewhere: only who has none is spared the replay.
+        if caller.limited().is_none() && live.graft(&self.base, &self.tree, &self.common()) {
+            let changes = core::mem::take(&mut self.changes);
+            self.drop_into(live);
+            return Ok(changes);
+        }
+        let outcome = match self.replay(live, caller, quota) {
             Some((replayed, changes)) => {
-                *live = replayed;
+                let before = core::mem::replace(live, replayed);
+                live.retire(before);
                 Ok(changes)
             }
             None if self.tree.is(&self.base) => Ok(Vec::new()),
             None => Err(Refusal::Conflict),
-        }
+        };
+        self.drop_into(live);
+        outcome
+    }
+
+    /// The deepest node that all that was touched is at or below.
+    fn common(&self) -> Path {
+        let mut touched = self.touched.iter();
+        let Some(first) = touched.next() else { return Path::root() };
+        touched.fold(first.clone(), |common, path| match path.starts_with(&common) {
+            true => common,
+            false => common.common(path),
+        })
     }
 
     /// Asks everything again of another tree; none when a reply differs.

@@ -3,15 +3,21 @@
 //! It knows no callers: who may do what is decided in `edit` before the tree is touched. Every walk
 //! is a loop, never a recursion: a path may have fifteen hundred steps.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
 
-use xenstore_wire::{Access, Component, DomainId, Path, Permissions};
+use xenstore_wire::{Access, DomainId, Path, Permissions};
+
+use crate::name::ChildName;
 
 /// About what a node takes beside its name, value and permissions.
-const NODE_BYTES: usize = size_of::<Node>() + size_of::<Component>();
+const NODE_BYTES: usize = size_of::<Node>() + size_of::<ChildName>();
+/// Removed nodes that are taken apart at once: as many as a domain owns by default, and a fraction of
+/// a millisecond's work. The rest of a larger subtree follows bit by bit.
+pub(crate) const AT_ONCE: usize = 1024;
 /// What one entry of a node's permissions takes.
 const ENTRY_BYTES: usize = size_of::<(DomainId, Access)>();
 
@@ -28,6 +34,17 @@ pub(crate) struct Tree {
     root: Arc<Node>,
     owned: Arc<BTreeMap<DomainId, Estate>>,
     generation: u64,
+    /// What was taken out and is not taken apart yet. Its nodes count until they are: the books may
+    /// say too much for a moment, and never too little.
+    debris: Vec<Debris>,
+}
+
+/// A subtree that is no part of the tree any more.
+#[derive(Clone, Debug)]
+struct Debris {
+    node: Arc<Node>,
+    /// The length of its name, where its nodes are in the books still.
+    counted: Option<usize>,
 }
 
 /// One node.
@@ -35,7 +52,7 @@ pub(crate) struct Tree {
 pub(crate) struct Node {
     value: Arc<[u8]>,
     permissions: Arc<Permissions>,
-    children: BTreeMap<Component, Arc<Self>>,
+    children: BTreeMap<ChildName, Arc<Self>>,
     generation: u64,
 }
 
@@ -44,6 +61,8 @@ pub(crate) struct Node {
 pub(crate) struct Nearest<'a> {
     /// The node itself, or its nearest ancestor that exists.
     pub(crate) node: &'a Node,
+    /// That node's parent; the root has none.
+    pub(crate) parent: Option<&'a Node>,
     /// How many steps are missing from there; none when it is the node itself.
     pub(crate) missing: usize,
 }
@@ -62,7 +81,7 @@ impl Node {
     }
 
     /// The names of the children, in order.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Component> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &ChildName> {
         self.children.keys()
     }
 
@@ -78,12 +97,12 @@ impl Node {
 
     /// The children, each with the length of its name.
     fn named_children(&self) -> impl Iterator<Item = (usize, &Self)> {
-        self.children.iter().map(|(name, child)| (name.as_str().len(), child.as_ref()))
+        self.children.iter().map(|(name, child)| (name.len(), child.as_ref()))
     }
 
     /// The node at these steps below this one.
     pub(crate) fn descend<'a>(&self, mut steps: impl Iterator<Item = &'a str>) -> Option<&Self> {
-        steps.try_fold(self, |node, step| node.children.get(step).map(Arc::as_ref))
+        steps.try_fold(self, |node, step| node.children.get(step.as_bytes()).map(Arc::as_ref))
     }
 }
 
@@ -124,6 +143,7 @@ impl Tree {
             root: Arc::new(Node::new(permissions, 0)),
             owned: Arc::default(),
             generation: 0,
+            debris: Vec::new(),
         };
         let root = Estate { nodes: 1, bytes: tree.root.bytes(0) };
         tree.own(DomainId::DOM0, |estate| *estate = root);
@@ -151,15 +171,15 @@ impl Tree {
 
     /// Walks towards a path as far as there are nodes.
     pub(crate) fn nearest(&self, path: &Path) -> Nearest<'_> {
-        let mut node = self.root.as_ref();
+        let (mut node, mut parent) = (self.root.as_ref(), None);
         let mut steps = path.components();
         while let Some(step) = steps.next() {
-            match node.children.get(step) {
-                Some(child) => node = child,
-                None => return Nearest { node, missing: 1 + steps.count() },
+            match node.children.get(step.as_bytes()) {
+                Some(child) => (node, parent) = (child, Some(node)),
+                None => return Nearest { node, parent, missing: 1 + steps.count() },
             }
         }
-        Nearest { node, missing: 0 }
+        Nearest { node, parent, missing: 0 }
     }
 
     /// Gives an existing node another value.
@@ -168,7 +188,11 @@ impl Tree {
             let owner = node.permissions.owner;
             let after = value.len();
             let before = mem::replace(&mut node.value, value).len();
-            self.own(owner, |estate| estate.bytes = (estate.bytes + after).saturating_sub(before));
+            if after != before {
+                self.own(owner, |estate| {
+                    estate.bytes = (estate.bytes + after).saturating_sub(before);
+                });
+            }
         }
     }
 
@@ -191,15 +215,15 @@ impl Tree {
         let generation = self.generation;
         let mut made = Estate::default();
         let mut node = Arc::make_mut(&mut self.root);
-        for step in path.names() {
-            if !node.children.contains_key(&step) {
-                node.generation = generation;
-                made.gain(bytes_of_node(step.as_str().len(), 0, permissions));
-            }
-            let child = node
-                .children
-                .entry(step)
-                .or_insert_with(|| Arc::new(Node::new(permissions.clone(), generation)));
+        for step in path.components() {
+            let child = match node.children.entry(ChildName::new(step)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    node.generation = generation;
+                    made.gain(bytes_of_node(step.len(), 0, permissions));
+                    place.insert(Arc::new(Node::new(permissions.clone(), generation)))
+                }
+            };
             node = Arc::make_mut(child);
         }
         made.bytes += value.len();
@@ -210,17 +234,120 @@ impl Tree {
         });
     }
 
+    /// Takes a subtree over from another tree that began as `base` and was changed there alone: true
+    /// when it was possible, for here the subtree is as it was then, and so are the permissions on
+    /// the way to it.
+    pub(crate) fn graft(&mut self, base: &Self, changed: &Self, path: &Path) -> bool {
+        // What is in debris is in the books of both, and would be taken out twice.
+        let is_tidy = base.debris.is_empty() && changed.debris.is_empty();
+        if path.is_root() || !is_tidy || !self.holds_as(base, path) {
+            return false;
+        }
+        let mut grafted = &changed.root;
+        for step in path.components() {
+            let Some(child) = grafted.children.get(step.as_bytes()) else { return false };
+            grafted = child;
+        }
+        let mut place = &mut self.root;
+        for step in path.components() {
+            let Some(child) = Arc::make_mut(place).children.get_mut(step.as_bytes()) else {
+                return false;
+            };
+            place = child;
+        }
+        *place = grafted.clone();
+        self.generation = self.generation.max(changed.generation);
+        if !Arc::ptr_eq(&base.owned, &changed.owned) {
+            self.settle_estates(&base.owned, &changed.owned);
+        }
+        true
+    }
+
+    /// True when the subtree is the same one as in another tree, and all of its ancestors have the
+    /// permissions that they have there.
+    fn holds_as(&self, other: &Self, path: &Path) -> bool {
+        let (mut here, mut there) = (&self.root, &other.root);
+        for step in path.components() {
+            if !Arc::ptr_eq(&here.permissions, &there.permissions) {
+                return false;
+            }
+            let step = step.as_bytes();
+            match (here.children.get(step), there.children.get(step)) {
+                (Some(one), Some(other)) => (here, there) = (one, other),
+                _ => return false,
+            }
+        }
+        Arc::ptr_eq(here, there)
+    }
+
+    /// Adds to the books what a graft changed.
+    fn settle_estates(
+        &mut self,
+        before: &BTreeMap<DomainId, Estate>,
+        after: &BTreeMap<DomainId, Estate>,
+    ) {
+        let owners: BTreeSet<_> = before.keys().chain(after.keys()).copied().collect();
+        for owner in owners {
+            let [before, after] =
+                [before, after].map(|books| books.get(&owner).copied().unwrap_or_default());
+            if before != after {
+                self.own(owner, |estate| {
+                    estate.nodes = (estate.nodes + after.nodes).saturating_sub(before.nodes);
+                    estate.bytes = (estate.bytes + after.bytes).saturating_sub(before.bytes);
+                });
+            }
+        }
+    }
+
     /// Takes a node out of the tree, with everything below it. The root stays.
     pub(crate) fn remove(&mut self, path: &Path) -> Option<Arc<Node>> {
         self.find(path)?;
         let name = path.last()?;
-        let removed = self.node_mut(&path.parent()?)?.children.remove(name)?;
-        let mut waiting = Vec::from([(name.len(), removed.as_ref())]);
-        while let Some((name, node)) = waiting.pop() {
-            self.own(node.permissions.owner, |estate| estate.lose(node.bytes(name)));
-            waiting.extend(node.named_children());
-        }
+        let removed = self.node_mut(&path.parent()?)?.children.remove(name.as_bytes())?;
+        self.debris.push(Debris { node: removed.clone(), counted: Some(name.len()) });
+        self.clear(AT_ONCE);
         Some(removed)
+    }
+
+    /// Takes over what is left of a tree that nobody looks at any more: it may be the last to hold
+    /// a large subtree.
+    pub(crate) fn retire(&mut self, old: Self) {
+        let left = [old.root].into_iter().chain(old.debris.into_iter().map(|debris| debris.node));
+        // What others hold too costs nothing to let go of.
+        let last = left.filter(|node| Arc::strong_count(node) == 1);
+        self.debris.extend(last.map(|node| Debris { node, counted: None }));
+        self.clear(AT_ONCE);
+    }
+
+    /// Takes so many removed nodes apart; true when more are left.
+    pub(crate) fn clear(&mut self, nodes: usize) -> bool {
+        for _ in 0..nodes {
+            let Some(Debris { node, counted }) = self.debris.pop() else { return false };
+            let count = |name: &ChildName| counted.map(|_| name.len());
+            if let Some(name) = counted {
+                self.own(node.permissions.owner, |estate| estate.lose(node.bytes(name)));
+            }
+            match Arc::try_unwrap(node) {
+                Ok(mut node) => {
+                    let children = mem::take(&mut node.children).into_iter();
+                    self.debris.extend(
+                        children.map(|(name, node)| Debris { counted: count(&name), node }),
+                    );
+                }
+                // Somebody looks at it still: it is taken out of the books, and left as it is.
+                Err(node) if counted.is_some() => {
+                    let children = node.children.iter();
+                    self.debris.extend(
+                        children.map(|(name, node)| Debris {
+                            counted: count(name),
+                            node: node.clone(),
+                        }),
+                    );
+                }
+                Err(_) => (),
+            }
+        }
+        !self.debris.is_empty()
     }
 
     /// The nodes that belong to a domain and have no ancestor that does: removing these removes
@@ -255,6 +382,8 @@ impl Tree {
     pub(crate) fn is_consistent(&self) -> bool {
         let mut counted: BTreeMap<DomainId, Estate> = BTreeMap::new();
         let mut waiting = Vec::from([(0, self.root.as_ref())]);
+        let removed = self.debris.iter();
+        waiting.extend(removed.filter_map(|debris| Some((debris.counted?, debris.node.as_ref()))));
         while let Some((name, node)) = waiting.pop() {
             counted.entry(node.permissions.owner).or_default().gain(node.bytes(name));
             waiting.extend(node.named_children());
@@ -271,7 +400,7 @@ impl Tree {
             if matches!(visit, Visit::Descend | Visit::TakeAndDescend) {
                 for (name, child) in &node.children {
                     // The path of a node that exists was short enough when it was made.
-                    if let Ok(path) = path.child(name) {
+                    if let Ok(path) = name.component().and_then(|name| path.child(&name)) {
                         waiting.push((path, child.as_ref()));
                     }
                 }
@@ -285,11 +414,10 @@ impl Tree {
 
     /// An existing node to be changed: the way to it is copied where it is shared.
     fn node_mut(&mut self, path: &Path) -> Option<&mut Node> {
-        self.find(path)?;
         self.generation += 1;
         let mut node = Arc::make_mut(&mut self.root);
         for step in path.components() {
-            node = Arc::make_mut(node.children.get_mut(step)?);
+            node = Arc::make_mut(node.children.get_mut(step.as_bytes())?);
         }
         node.generation = self.generation;
         Some(node)
@@ -310,4 +438,56 @@ enum Visit {
     Descend,
     Take,
     TakeAndDescend,
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    fn path(text: &str) -> Path {
+        text.parse().expect("a path")
+    }
+
+    /// A tree with three times as many nodes below one as are taken apart at once.
+    fn large() -> Tree {
+        let mut tree = Tree::new();
+        let private = Arc::new(Permissions::private(DomainId::DOM0));
+        for index in 0..3 * AT_ONCE {
+            tree.create(&path(&format!("/a/{}/{index}", index / 64)), &private, Arc::from([]));
+        }
+        tree
+    }
+
+    #[test]
+    fn a_large_subtree_is_gone_at_once_and_counted_until_it_is_taken_apart() {
+        let mut tree = large();
+        let before = tree.owned_by(DomainId::DOM0);
+        drop(tree.remove(&path("/a")).expect("it was there"));
+        assert!(tree.find(&path("/a")).is_none());
+        assert_eq!(tree.owned_by(DomainId::DOM0), before - AT_ONCE);
+        let mut slices = 1;
+        while tree.clear(AT_ONCE) {
+            assert!(tree.is_consistent());
+            slices += 1;
+        }
+        assert_eq!((slices, tree.owned_by(DomainId::DOM0)), (3, 1));
+        assert!(tree.is_consistent());
+    }
+
+    #[test]
+    fn what_an_old_tree_alone_holds_is_taken_apart_bit_by_bit_too() {
+        let mut tree = large();
+        let old = tree.clone();
+        drop(tree.remove(&path("/a")).expect("it was there"));
+        while tree.clear(AT_ONCE) {}
+        assert!(old.is_consistent());
+        tree.retire(old);
+        let mut slices = 1;
+        while tree.clear(AT_ONCE) {
+            slices += 1;
+        }
+        assert_eq!((slices, tree.owned_by(DomainId::DOM0)), (3, 1));
+    }
 }

@@ -182,6 +182,18 @@ impl Path {
             }
     }
 
+    /// The deepest path that both stand at or below.
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Self {
+        let ends = |path: &Self, at: usize| matches!(path.0.as_bytes().get(at), None | Some(b'/'));
+        let same = self.0.bytes().zip(other.0.bytes()).take_while(|(one, two)| one == two).count();
+        let step = (1..=same).rev().find(|at| ends(self, *at) && ends(other, *at));
+        match step.and_then(|at| self.0.get(..at)) {
+            Some(text) => Self(Arc::from(text)),
+            None => Self::root(),
+        }
+    }
+
     /// This path as seen from `home`; none when it isn't below it.
     #[must_use]
     pub fn relative_to(&self, home: &Self) -> Option<RelativePath> {
@@ -458,6 +470,22 @@ mod tests {
         );
         assert_eq!(Name::parse(b"@introduceDomain"), Ok(Name::Special(Special::IntroduceDomain)));
         assert_eq!(Name::parse(b"@releaseDomain"), Ok(Name::Special(Special::ReleaseDomain)));
+    }
+
+    #[test]
+    fn what_two_paths_have_in_common_ends_with_a_step() {
+        for (one, other, common) in [
+            ("/a/b", "/a/b", "/a/b"),
+            ("/a/b", "/a/bc", "/a"),
+            ("/a/b", "/a/b/c", "/a/b"),
+            ("/a/b/c", "/a/b-c", "/a"),
+            ("/a", "/b", "/"),
+            ("/", "/b", "/"),
+        ] {
+            let [one, other, common] = [one, other, common].map(Path::known);
+            assert_eq!(one.common(&other), common);
+            assert_eq!(other.common(&one), common);
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! What requests mean is tested in `xenstore-store`.
 
 mod advisories;
+mod behaviour;
+mod flood;
 mod hostile;
 mod lives;
 mod rings;

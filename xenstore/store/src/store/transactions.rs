@@ -44,6 +44,7 @@ impl Store {
         let transaction = connection.transactions.remove(&id).ok_or(Refusal::NoTransaction)?;
         let done = Reply::Done(Operation::TransactionEnd);
         if !commit {
+            transaction.drop_into(&mut self.tree);
             return Ok(Answer::of(done));
         }
         let caller = connection.caller;

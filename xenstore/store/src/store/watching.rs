@@ -90,7 +90,9 @@ impl Store {
     /// RESET_WATCHES: a guest's new kernel wants nothing of what the old one had open.
     pub(super) fn reset_watches(&mut self, from: ConnectionId) -> Done {
         let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
-        connection.transactions.clear();
+        for transaction in core::mem::take(&mut connection.transactions).into_values() {
+            transaction.drop_into(&mut self.tree);
+        }
         connection.watch_bytes = 0;
         for (target, token) in core::mem::take(&mut connection.watches) {
             self.watches.remove(&target, from, &token);

@@ -29,7 +29,9 @@ enum Action {
     Directory(&'static str),
 }
 
-const PATHS: [&str; 7] = ["/a", "/a/b", "/a/c", "/a/b/d", "/e", "/e/f", "/tool"];
+// One of them stands between a node and its child in the order of text.
+const PATHS: [&str; 9] =
+    ["/a", "/a/b", "/a/b-c", "/a/c", "/a/b/d", "/a/b/d/g", "/e", "/e/f", "/tool"];
 const CLIENTS: usize = 3;
 
 impl Action {
@@ -245,4 +247,27 @@ fn any_request() -> impl Strategy<Value = String> {
         1 => Just("INTRODUCE 6|1|1|".to_owned()),
         1 => Just("RELEASE 6|".to_owned()),
     ]
+}
+
+#[test]
+fn transactions_in_subtrees_of_their_own_both_commit_and_nothing_of_either_is_lost() {
+    let mut dialogue = Dialogue::new(Limits::default());
+    for path in ["/a/b/d", "/a/b-c", "/e/f"] {
+        dialogue.say("dom0", &format!("WRITE {path}|0"));
+    }
+    for who in ["dom0.one", "dom0.other"] {
+        assert_eq!(dialogue.reply(who, "TRANSACTION_START |"), "1|");
+    }
+    for path in ["/a/b", "/a/b-c", "/a/b/d"] {
+        dialogue.say_in("dom0.one", 1, &format!("WRITE {path}|1"));
+    }
+    dialogue.say_in("dom0.other", 1, "WRITE /e/f/g|1");
+    dialogue.say_in("dom0.other", 1, "SET_PERMS /e/f|n5|");
+    for who in ["dom0.other", "dom0.one"] {
+        assert_eq!(dialogue.say_in(who, 1, "TRANSACTION_END T|").reply, "OK|");
+    }
+    for path in ["/a/b", "/a/b-c", "/a/b/d", "/e/f/g"] {
+        assert_eq!(dialogue.reply("dom0", &format!("READ {path}|")), "1", "{path}");
+    }
+    assert_eq!(dialogue.reply("dom0", "CONTROL check|"), "OK|");
 }

@@ -270,6 +270,7 @@ fn what_makes_no_sense_is_refused_and_nothing_comes_of_it() {
         world.run();
         assert_eq!(five.hear().first().map(String::as_str), Some(answer), "{request}");
     }
+    assert_eq!(world.dom0("SET_PERMS /tool|n0|r32757|"), "OK|");
     assert_eq!(world.dom0("INTRODUCE 65535|1|1|"), "EINVAL");
     assert_eq!(world.dom0("RELEASE 0|"), "EINVAL");
 }

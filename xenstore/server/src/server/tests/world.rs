@@ -87,7 +87,7 @@ impl World {
             let quiet = wakes.is_empty()
                 && self.server.line.is_empty()
                 && self.server.touched.is_empty()
-                && self.server.waiting.due(self.now).is_empty();
+                && self.server.due(self.now).is_empty();
             if quiet {
                 return;
             }
@@ -146,7 +146,7 @@ fn connect(server: &mut Server, caller: Caller) -> Speaker<UnixStream> {
 }
 
 impl<End> Speaker<End> {
-    fn new(end: End) -> Self {
+    pub(super) fn new(end: End) -> Self {
         Self { end, decoder: Decoder::new(PAYLOAD_MAX), last_request: 0 }
     }
 
