@@ -108,12 +108,30 @@ impl Row {
         self.wrapped &= end < self.columns();
     }
 
-    /// Puts a combining mark on the character at `column`.
+    /// Overwrites the cells from `column` by others, which must end within the row. A wide character
+    /// that is cut at their ends is not shown.
+    pub(crate) fn put_cells(&mut self, column: usize, cells: &[Cell]) {
+        let end = column + cells.len();
+        self.part(column);
+        self.part(end);
+        let Some(place) = self.cells.get_mut(column..end) else { return };
+        place.copy_from_slice(cells);
+        if let Some(first) = place.first_mut().filter(|cell| cell.extent() == Extent::Right) {
+            *first = first.emptied();
+        }
+        if let Some(last) = place.last_mut().filter(|cell| cell.extent() == Extent::Left) {
+            *last = last.emptied();
+        }
+        self.used = self.used.max(end);
+        self.wrapped &= end < self.columns();
+    }
+
     /// Whether nothing stands on it, nor was it coloured.
     pub(crate) fn is_blank(&self) -> bool {
         self.cells.iter().all(|cell| *cell == Cell::BLANK)
     }
 
+    /// Puts a combining mark on the character at `column`.
     pub(crate) fn put_mark(&mut self, column: usize, mark: char) {
         let wide = self.cells.get(column).is_some_and(|cell| cell.extent() == Extent::Right);
         let column = if wide { column.saturating_sub(1) } else { column };

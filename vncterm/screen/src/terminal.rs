@@ -9,6 +9,7 @@ mod edit;
 mod escape;
 mod mode;
 mod print;
+mod rectangle;
 mod report;
 mod sequence;
 mod sgr;

@@ -16,6 +16,9 @@ impl Terminal {
             (None, b"$", b'p') => self.report_mode(Family::Ansi, params.value(0)),
             (Some(b'?'), b"$", b'p') => self.report_mode(Family::Dec, params.value(0)),
             (None, b"!", b'p') => self.reset_state(),
+            (None, b"$", b'v') => self.copy_rectangle(params),
+            (None, b"$", b'x') => self.fill_rectangle(params),
+            (None, b"$", b'z') => self.erase_rectangle(params),
             (None, b" ", b'q') => self.set_cursor_shape(params.value(0)),
             _ => {}
         }
