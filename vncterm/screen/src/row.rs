@@ -4,7 +4,7 @@
 //! become blank. Columns beyond the row are ignored. Which row is where is the grid's business.
 
 use crate::cell::{Cell, Extent};
-use crate::pen::Pen;
+use crate::pen::{Pen, Protection};
 use alloc::boxed::Box;
 use alloc::vec;
 
@@ -157,6 +157,28 @@ impl Row {
             self.used = self.used.min(start);
         }
         self.wrapped &= end < self.columns();
+    }
+
+    /// Overwrites those cells from `start` up to `end` by `blank` that are not protected as much as
+    /// `spared`.
+    pub(crate) fn erase_sparing(
+        &mut self,
+        start: usize,
+        end: usize,
+        blank: Cell,
+        spared: Protection,
+    ) {
+        let end = end.min(self.columns());
+        let mut column = start;
+        while column < end {
+            let is_spared =
+                |column: &usize| self.cells.get(*column).is_none_or(|c| c.pen().is_spared(spared));
+            let run = (column..end).take_while(|column| !is_spared(column)).count();
+            if run > 0 {
+                self.erase(column, column + run, blank);
+            }
+            column += run.max(1);
+        }
     }
 
     /// Empties the whole row.

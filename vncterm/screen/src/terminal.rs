@@ -89,6 +89,8 @@ pub(crate) struct Terminal {
     pub(crate) saved_alternate: Option<Saved>,
     pub(crate) shape: CursorShape,
     pub(crate) palette: Palette,
+    /// Whether text was ever protected from all erasing: without, nothing is looked for.
+    pub(crate) has_areas: bool,
     /// Counts the changes that change how every cell looks.
     pub(crate) look: u64,
     /// UTF-8 or Latin-1; [`Rom`] goes before it.
@@ -116,6 +118,7 @@ impl Terminal {
             saved_alternate: None,
             shape: CursorShape::default(),
             palette: Palette::default(),
+            has_areas: false,
             look: 0,
             coding: Coding::Utf8,
             rom: Rom::Unused,
@@ -131,6 +134,7 @@ impl Terminal {
         self.grid.show(Shown::Main);
         self.grid.drop_alternate();
         self.grid.clear(self.grid.whole(), Pen::DEFAULT.blank());
+        self.has_areas = false;
         self.reset_state();
         self.cursor = Cursor::default();
         self.tabs = Tabs::default();

@@ -8,6 +8,7 @@ use crate::cell::{Cell, Extent, columns_of};
 use crate::grid::Span;
 use crate::modes::Mode;
 use crate::params::Params;
+use crate::pen::Protection;
 use alloc::vec::Vec;
 
 /// Cells of the screen, from the top left to `right`, which is not among them.
@@ -43,6 +44,17 @@ impl Terminal {
         for row in rows.top..=rows.bottom {
             if let Some(row) = self.grid.edit(row) {
                 row.erase(left, right, blank);
+            }
+        }
+    }
+
+    /// DECSERA.
+    pub(super) fn erase_rectangle_sparing(&mut self, params: &Params) {
+        let Some(Rectangle { rows, left, right }) = self.rectangle(params, 0) else { return };
+        let blank = self.pen.blank();
+        for row in rows.top..=rows.bottom {
+            if let Some(row) = self.grid.edit(row) {
+                row.erase_sparing(left, right, blank, Protection::Selective);
             }
         }
     }
