@@ -89,7 +89,8 @@ pub(crate) struct Terminal {
     pub(crate) saved_alternate: Option<Saved>,
     pub(crate) shape: CursorShape,
     pub(crate) palette: Palette,
-    /// Whether text was ever protected from all erasing: without, nothing is looked for.
+    /// Whether text was protected from all erasing since the last reset, which ends that: without,
+    /// nothing is looked for.
     pub(crate) has_areas: bool,
     /// Counts the changes that change how every cell looks.
     pub(crate) look: u64,
@@ -134,7 +135,6 @@ impl Terminal {
         self.grid.show(Shown::Main);
         self.grid.drop_alternate();
         self.grid.clear(self.grid.whole(), Pen::DEFAULT.blank());
-        self.has_areas = false;
         self.reset_state();
         self.cursor = Cursor::default();
         self.tabs = Tabs::default();
@@ -148,6 +148,7 @@ impl Terminal {
     pub(crate) fn reset_state(&mut self) {
         self.look += u64::from(self.modes.is_set(Mode::ReverseScreen));
         self.pen = Pen::DEFAULT;
+        self.has_areas = false;
         self.charsets = Charsets::default();
         self.modes = Modes::default();
         self.modes_saved = Modes::default();

@@ -372,6 +372,7 @@ mod protection {
             assert_eq!(after(erasing), " b", "{}", erasing.escape_debug());
         }
         assert_eq!(after("\x1bc"), "");
+        assert_eq!(after("\x1b[!p\x1b[2J"), "");
     }
 
     #[test]
