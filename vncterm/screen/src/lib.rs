@@ -24,9 +24,11 @@
 //!
 //! * C1 control characters act only while the coding is Latin-1 (`ESC % @`); in UTF-8 they are
 //!   dropped.
-//! * 132 columns, double-size lines, soft fonts, protected cells, left and right margins, national
-//!   character sets, rectangles, images, hyperlinks and window operations are not implemented.
+//! * 132 columns, double-size lines, soft fonts, left and right margins, national
+//!   character sets, images, hyperlinks and window operations are not implemented, nor are
+//!   attributes changed in rectangles.
 //!   The size belongs to the screen's owner.
+//! * Which text is protected from erasing is neither saved nor replayed.
 //! * No title, clipboard, answerback, DECRQSS or colour query is answered. Titles are swallowed.
 //! * RIS keeps the scrollback; `CSI 3 J` empties it.
 //! * Of several combining marks on a character, the first is kept.

@@ -61,9 +61,32 @@ impl Attributes {
 /// bits 0-25   ink: kind in the highest two, then an index or red, green and blue
 /// bits 26-51  paper, likewise
 /// bits 52-59  attributes
+/// bits 60-61  what of erasing it is protected from
 /// ```
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, Eq)]
 pub(crate) struct Pen(u64);
+
+impl PartialEq for Pen {
+    /// Whether both draw alike.
+    fn eq(&self, other: &Self) -> bool {
+        (self.0 ^ other.0) & !PROTECTION_MASK == 0
+    }
+}
+
+/// What of erasing leaves text as it is. It is no part of how text is drawn, and not saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// None.
+    Unprotected = 0,
+    /// Selective erasing does (DECSCA).
+    Selective = 1,
+    /// All erasing of what is at the cursor does (SPA).
+    Area = 2,
+}
+
+const PROTECTION_SHIFT: u32 = 60;
+const PROTECTION_MASK: u64 = 3 << PROTECTION_SHIFT;
+const ATTRIBUTES_MASK: u64 = 0xff << (2 * COLOUR_BITS);
 
 const COLOUR_BITS: u32 = 26;
 const COLOUR_MASK: u64 = (1 << COLOUR_BITS) - 1;
@@ -117,8 +140,22 @@ impl Pen {
     }
 
     pub(crate) fn with_attributes(self, attributes: Attributes) -> Self {
-        let kept = self.0 & ((1 << (2 * COLOUR_BITS)) - 1);
+        let kept = self.0 & !ATTRIBUTES_MASK;
         Self(kept | u64::from(attributes.bits()) << (2 * COLOUR_BITS))
+    }
+
+    /// Drawn as at first, and protected as before (SGR 0).
+    pub(crate) const fn plain(self) -> Self {
+        Self(self.0 & PROTECTION_MASK)
+    }
+
+    pub(crate) const fn with_protection(self, protection: Protection) -> Self {
+        Self(self.0 & !PROTECTION_MASK | (protection as u64) << PROTECTION_SHIFT)
+    }
+
+    /// Whether erasing that spares `least` and all that is protected more leaves it.
+    pub(crate) const fn is_spared(self, least: Protection) -> bool {
+        self.0 >> PROTECTION_SHIFT >= least as u64
     }
 
     /// What erasing leaves: a space on the pen's paper, with no attribute.

@@ -4,7 +4,7 @@
 //! become blank. Columns beyond the row are ignored. Which row is where is the grid's business.
 
 use crate::cell::{Cell, Extent, columns_of};
-use crate::pen::Pen;
+use crate::pen::{Pen, Protection};
 use alloc::boxed::Box;
 use alloc::vec;
 
@@ -143,6 +143,24 @@ impl Row {
         (taken, end - column)
     }
 
+    /// Overwrites the cells from `column` by others, which must end within the row. A wide character
+    /// that is cut at their ends is not shown.
+    pub(crate) fn put_cells(&mut self, column: usize, cells: &[Cell]) {
+        let end = column + cells.len();
+        self.part(column);
+        self.part(end);
+        let Some(place) = self.cells.get_mut(column..end) else { return };
+        place.copy_from_slice(cells);
+        if let Some(first) = place.first_mut().filter(|cell| cell.extent() == Extent::Right) {
+            *first = first.emptied();
+        }
+        if let Some(last) = place.last_mut().filter(|cell| cell.extent() == Extent::Left) {
+            *last = last.emptied();
+        }
+        self.used = self.used.max(end);
+        self.wrapped &= end < self.columns();
+    }
+
     /// Whether nothing stands on it, nor was it coloured.
     pub(crate) fn is_blank(&self) -> bool {
         self.cells.iter().all(|cell| *cell == Cell::BLANK)
@@ -174,6 +192,28 @@ impl Row {
             self.used = self.used.min(start);
         }
         self.wrapped &= end < self.columns();
+    }
+
+    /// Overwrites those cells from `start` up to `end` by `blank` that are not protected as much as
+    /// `spared`.
+    pub(crate) fn erase_sparing(
+        &mut self,
+        start: usize,
+        end: usize,
+        blank: Cell,
+        spared: Protection,
+    ) {
+        let end = end.min(self.columns());
+        let mut column = start;
+        while column < end {
+            let is_spared =
+                |column: &usize| self.cells.get(*column).is_none_or(|c| c.pen().is_spared(spared));
+            let run = (column..end).take_while(|column| !is_spared(column)).count();
+            if run > 0 {
+                self.erase(column, column + run, blank);
+            }
+            column += run.max(1);
+        }
     }
 
     /// Empties the whole row.

@@ -9,6 +9,7 @@ mod edit;
 mod escape;
 mod mode;
 mod print;
+mod rectangle;
 mod report;
 mod sequence;
 mod sgr;
@@ -88,6 +89,9 @@ pub(crate) struct Terminal {
     pub(crate) saved_alternate: Option<Saved>,
     pub(crate) shape: CursorShape,
     pub(crate) palette: Palette,
+    /// Whether text was protected from all erasing since the last reset, which ends that: without,
+    /// nothing is looked for.
+    pub(crate) has_areas: bool,
     /// Counts the changes that change how every cell looks.
     pub(crate) look: u64,
     /// UTF-8 or Latin-1; [`Rom`] goes before it.
@@ -115,6 +119,7 @@ impl Terminal {
             saved_alternate: None,
             shape: CursorShape::default(),
             palette: Palette::default(),
+            has_areas: false,
             look: 0,
             coding: Coding::Utf8,
             rom: Rom::Unused,
@@ -143,6 +148,7 @@ impl Terminal {
     pub(crate) fn reset_state(&mut self) {
         self.look += u64::from(self.modes.is_set(Mode::ReverseScreen));
         self.pen = Pen::DEFAULT;
+        self.has_areas = false;
         self.charsets = Charsets::default();
         self.modes = Modes::default();
         self.modes_saved = Modes::default();

@@ -5,7 +5,7 @@
 use super::{Cursor, Terminal};
 use crate::cell::Cell;
 use crate::grid::{Leaving, Span};
-use crate::pen::Pen;
+use crate::pen::{Pen, Protection};
 use crate::row::Row;
 use crate::screen::COLUMNS_MAX;
 
@@ -43,6 +43,9 @@ impl Terminal {
 
     /// EL.
     pub(super) fn erase_line(&mut self, part: Part) {
+        if self.has_areas {
+            return self.erase_line_sparing(part, Protection::Area);
+        }
         let columns = self.columns();
         self.edit_row(|row, column, blank| match part {
             Part::After => row.erase(column, columns, blank),
@@ -51,8 +54,38 @@ impl Terminal {
         });
     }
 
+    /// DECSEL, and EL where there are protected areas.
+    pub(super) fn erase_line_sparing(&mut self, part: Part, spared: Protection) {
+        let columns = self.columns();
+        self.edit_row(|row, column, blank| match part {
+            Part::After => row.erase_sparing(column, columns, blank, spared),
+            Part::Before => row.erase_sparing(0, column + 1, blank, spared),
+            Part::All => row.erase_sparing(0, columns, blank, spared),
+        });
+    }
+
+    /// DECSED, and ED where there are protected areas.
+    pub(super) fn erase_screen_sparing(&mut self, part: Part, spared: Protection) {
+        let (at, rows, columns) = (self.cursor.row, self.rows(), self.columns());
+        let blank = self.pen.blank();
+        self.erase_line_sparing(part, spared);
+        let others = match part {
+            Part::After => at + 1..rows,
+            Part::Before => 0..at,
+            Part::All => 0..rows,
+        };
+        for row in others {
+            if let Some(row) = self.grid.edit(row) {
+                row.erase_sparing(0, columns, blank, spared);
+            }
+        }
+    }
+
     /// ED.
     pub(super) fn erase_screen(&mut self, part: Part) {
+        if self.has_areas {
+            return self.erase_screen_sparing(part, Protection::Area);
+        }
         let (row, last) = (self.cursor.row, self.rows() - 1);
         self.erase_line(part);
         if part != Part::After && row > 0 {
@@ -65,7 +98,14 @@ impl Terminal {
 
     /// ECH.
     pub(super) fn erase_characters(&mut self, count: usize) {
-        self.edit_row(|row, column, blank| row.erase(column, column + count, blank));
+        let has_areas = self.has_areas;
+        self.edit_row(|row, column, blank| {
+            if has_areas {
+                row.erase_sparing(column, column + count, blank, Protection::Area);
+            } else {
+                row.erase(column, column + count, blank);
+            }
+        });
     }
 
     /// ICH.

@@ -3,6 +3,7 @@
 use super::Terminal;
 use crate::charset::{Charset, Slot};
 use crate::modes::Mode;
+use crate::pen::Protection;
 use crate::performer::Coding;
 
 impl Terminal {
@@ -52,6 +53,11 @@ impl Terminal {
             b'M' => self.reverse_index(),
             b'N' => self.charsets.shift_once(Slot::G2),
             b'O' => self.charsets.shift_once(Slot::G3),
+            b'V' => {
+                self.pen = self.pen.with_protection(Protection::Area);
+                self.has_areas = true;
+            }
+            b'W' => self.pen = self.pen.with_protection(Protection::Unprotected),
             b'Z' => self.report_attributes(),
             b'c' => self.reset(),
             b'n' => self.charsets.shift(Slot::G2),

@@ -4,6 +4,7 @@ use super::edit::Part;
 use super::{CursorShape, Terminal};
 use crate::modes::{Family, Mode};
 use crate::params::Params;
+use crate::pen::Protection;
 use crate::performer::Sequence;
 
 impl Terminal {
@@ -16,6 +17,11 @@ impl Terminal {
             (None, b"$", b'p') => self.report_mode(Family::Ansi, params.value(0)),
             (Some(b'?'), b"$", b'p') => self.report_mode(Family::Dec, params.value(0)),
             (None, b"!", b'p') => self.reset_state(),
+            (None, b"$", b'v') => self.copy_rectangle(params),
+            (None, b"$", b'x') => self.fill_rectangle(params),
+            (None, b"$", b'z') => self.erase_rectangle(params),
+            (None, b"$", b'{') => self.erase_rectangle_sparing(params),
+            (None, b"\"", b'q') => self.set_protection(params.value(0)),
             (None, b" ", b'q') => self.set_cursor_shape(params.value(0)),
             _ => {}
         }
@@ -74,11 +80,14 @@ impl Terminal {
 
     fn act_on_dec_sequence(&mut self, params: &Params, last: u8) {
         match last {
-            // No cell can be protected, so erasing selectively is erasing.
-            b'J' => self.act_on_erase(params.value(0)),
+            b'J' => {
+                if let Some(part) = Part::numbered(params.value(0)) {
+                    self.erase_screen_sparing(part, Protection::Selective);
+                }
+            }
             b'K' => {
                 if let Some(part) = Part::numbered(params.value(0)) {
-                    self.erase_line(part);
+                    self.erase_line_sparing(part, Protection::Selective);
                 }
             }
             b'W' if params.value(0) == 5 => self.tabs = Default::default(),
@@ -97,6 +106,16 @@ impl Terminal {
             None if number == 3 => self.grid.scrollback_mut().clear(),
             None => {}
         }
+    }
+
+    /// DECSCA.
+    fn set_protection(&mut self, number: u16) {
+        let protection = match number {
+            0 | 2 => Protection::Unprotected,
+            1 => Protection::Selective,
+            _ => return,
+        };
+        self.pen = self.pen.with_protection(protection);
     }
 
     fn clear_tabs(&mut self, number: u16) {

@@ -3,7 +3,7 @@
 use super::{Rom, Terminal};
 use crate::colour::{Colour, Rgb};
 use crate::params::Params;
-use crate::pen::{Attributes, Pen};
+use crate::pen::Attributes;
 
 impl Terminal {
     pub(super) fn set_pen(&mut self, params: &Params) {
@@ -31,7 +31,7 @@ impl Terminal {
 
     fn set_plain_pen(&mut self, codes: &[u16]) {
         if codes.is_empty() {
-            self.pen = Pen::DEFAULT;
+            self.pen = self.pen.plain();
         }
         let mut codes = codes.iter();
         while let Some(&code) = codes.next() {
@@ -62,7 +62,7 @@ impl Terminal {
     fn set_rendition(&mut self, code: u16) {
         let low = u8::try_from(code).unwrap_or(u8::MAX);
         match low {
-            0 => self.pen = Pen::DEFAULT,
+            0 => self.pen = self.pen.plain(),
             1 => self.set_attribute(Attributes::BOLD, true),
             2 => self.set_attribute(Attributes::FAINT, true),
             3 => self.set_attribute(Attributes::ITALIC, true),

@@ -44,6 +44,11 @@ fn cell(screen: &Screen, row: u16, column: usize) -> Cell {
     screen.row(0, row).cells[column]
 }
 
+/// The rows after five lines, the cursor within the third, and those bytes.
+fn five(bytes: &str) -> String {
+    rows(&(String::from(FIVE) + "\x1b[3;3H" + bytes))
+}
+
 const FIVE: &str = "one\r\ntwo\r\nthree\r\nfour\r\nfive";
 
 mod text {
@@ -248,10 +253,6 @@ mod movement {
 mod erasing {
     use super::*;
 
-    fn five(bytes: &str) -> String {
-        rows(&(String::from(FIVE) + "\x1b[3;3H" + bytes))
-    }
-
     #[test]
     fn ed_erases_parts_of_the_screen() {
         assert_eq!(five("\x1b[J"), "one|two|th");
@@ -340,6 +341,91 @@ mod erasing {
         assert_eq!(screen.scrollback_len(), 1);
         let screen = super::screen("one\x1b[2;4r\x1b[4;1H\n");
         assert_eq!(screen.scrollback_len(), 0);
+    }
+}
+
+mod protection {
+    use super::*;
+
+    #[test]
+    fn selective_erasing_spares_what_decsca_protects_and_other_erasing_does_not() {
+        let text =
+            "a\x1b[1\"qb\x1b[0\"qc\x1b[1\"q\x1b[md\x1b[2\"qe\r\n\x1b[1\"qfg\x1b[0\"q\x1b[1;3H";
+        let after = |sequence: &str| rows(&(String::from(text) + sequence));
+        assert_eq!(after(""), "abcde|fg");
+        assert_eq!(after("\x1b[?K"), "ab d|fg");
+        assert_eq!(after("\x1b[?1K"), " b de|fg");
+        assert_eq!(after("\x1b[?2K"), " b d|fg");
+        assert_eq!(after("\x1b[?J"), "ab d|fg");
+        assert_eq!(after("\x1b[?2J"), " b d|fg");
+        assert_eq!(after("\x1b[1;1;2;9${"), " b d|fg");
+        assert_eq!(after("\x1b[K"), "ab|fg");
+        assert_eq!(after("\x1b[2J"), "");
+        assert_eq!(after("\x1b[?9J\x1b[?3J"), "abcde|fg");
+    }
+
+    #[test]
+    fn areas_are_spared_by_all_erasing_until_the_terminal_is_reset() {
+        let text = "a\x1bVb\x1bWc\x1b[1;1H";
+        let after = |sequence: &str| rows(&(String::from(text) + sequence));
+        for erasing in ["\x1b[K", "\x1b[J", "\x1b[2J", "\x1b[3X", "\x1b[?2J"] {
+            assert_eq!(after(erasing), " b", "{}", erasing.escape_debug());
+        }
+        assert_eq!(after("\x1bc"), "");
+        assert_eq!(after("\x1b[!p\x1b[2J"), "");
+    }
+
+    #[test]
+    fn does_not_change_how_text_is_drawn() {
+        let drawn = |bytes: &str| {
+            let cell = cell(&screen(bytes), 0, 0);
+            (cell.ink(), cell.paper(), cell.attributes())
+        };
+        assert_eq!(drawn("\x1b[1\"q\x1b[1;31mx"), drawn("\x1b[1;31mx"));
+        assert_eq!(drawn("\x1b[1;31m\x1bVx"), drawn("\x1b[1;31mx"));
+    }
+}
+
+mod rectangles {
+    use super::*;
+
+    #[test]
+    fn are_erased_and_filled_as_far_as_they_are_on_the_screen() {
+        assert_eq!(five("\x1b[2;2;4;3$z"), "one|t|t  ee|f  r|five");
+        assert_eq!(five("\x1b[43;2;2;4;3$x"), "one|t++|t++ee|f++r|five");
+        assert_eq!(five("\x1b[4;3;9999;9999$z"), "one|two|three|fo|fi");
+        assert_eq!(five("\x1b[$z"), "");
+        assert_eq!(five("\x1b[88$x"), ["XXXXXXXXXX"; 5].join("|"));
+        for nothing in ["\x1b[4;1;2;5$z", "\x1b[1;4;5;2$z", "\x1b[9;1$z", "\x1b[1;99$z"] {
+            assert_eq!(five(nothing), "one|two|three|four|five", "{}", nothing.escape_debug());
+        }
+        for unseen in ["\x1b[7$x", "\x1b[127$x", "\x1b[155$x", "\x1b[9999$x", "\x1b[173$x"] {
+            assert_eq!(five(unseen), "one|two|three|four|five", "{}", unseen.escape_debug());
+        }
+        assert_eq!(cursor("\x1b[3;3H\x1b[65$x"), (3, 3));
+    }
+
+    #[test]
+    fn are_copied_with_what_was_there_before() {
+        assert_eq!(five("\x1b[1;1;2;3;1;4;1;1$v"), "one|two|three|oner|twoe");
+        assert_eq!(five("\x1b[1;1;2;3;1;2;2;1$v"), "one|tone|ttwoe|four|five");
+        assert_eq!(five("\x1b[1;1;9;9;1;5;9;1$v"), "one|two|three|four|five    on");
+        for nothing in ["\x1b[3;1;2;3;1;4;1;1$v", "\x1b[1;1;2;3;1;99;1$v", "\x1b[1;1;2;3;1;1;99$v"]
+        {
+            assert_eq!(five(nothing), "one|two|three|four|five", "{}", nothing.escape_debug());
+        }
+    }
+
+    #[test]
+    fn are_counted_from_the_origin_and_end_at_its_margin() {
+        assert_eq!(five("\x1b[2;4r\x1b[?6h\x1b[1;1;9;1$z"), "one| wo| hree| our|five");
+        assert_eq!(five("\x1b[2;4r\x1b[?6h\x1b[1;1;1;3;1;3;1$v"), "one|two|three|twor|five");
+    }
+
+    #[test]
+    fn cut_wide_characters_in_two_blanks() {
+        assert_eq!(rows("\u{4e2d}\u{6587}\x1b[1;2;1;3$z"), "");
+        assert_eq!(rows("\u{4e2d}\u{6587}\x1b[1;2;1;4;1;2;1$v"), "\u{4e2d}\u{6587}| \u{6587}");
     }
 }
 
