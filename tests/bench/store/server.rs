@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::client::Client;
@@ -34,6 +36,8 @@ pub(crate) struct Server {
     pub(crate) kind: Kind,
     child: Child,
     folder: TempDir,
+    /// What the bench had when this was started.
+    cores: usize,
 }
 
 impl Server {
@@ -43,7 +47,8 @@ impl Server {
         let Some(mut command) = command(kind, folder.path())? else { return Ok(None) };
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut server = Self { kind, child, folder };
+        let cores = thread::available_parallelism()?.get();
+        let mut server = Self { kind, child, folder, cores };
         let began = Instant::now();
         while Client::connect(&server.socket()).is_err() {
             if let Some(status) = server.child.try_wait()? {
@@ -61,14 +66,36 @@ impl Server {
         self.folder.path().join("socket")
     }
 
-    /// What all of its processes have of the machine's memory, in kibibytes.
-    pub(crate) fn resident_kib(&self) -> Result<u64, Failure> {
+    /// Its process, and those that it has started.
+    fn processes(&self) -> Result<Vec<u32>, Failure> {
         let parent = self.child.id();
         let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
         let children = children.split_whitespace().map(str::parse::<u32>);
+        Ok([Ok(parent)].into_iter().chain(children).collect::<Result<_, _>>()?)
+    }
+
+    /// Has it and whoever measures share one core, or take any.
+    ///
+    /// One request at a time has either side sleep while the other works: on cores of their own they
+    /// would be timed being woken, which takes longer than all that is asked.
+    pub(crate) fn share_a_core(&self, share: bool) -> Result<(), Failure> {
+        let mut cores = CpuSet::new();
+        let count = if share { 1 } else { self.cores };
+        for core in 0..count {
+            cores.set(core)?;
+        }
+        sched_setaffinity(Pid::from_raw(0), &cores)?;
+        for pid in self.processes()? {
+            sched_setaffinity(Pid::from_raw(i32::try_from(pid)?), &cores)?;
+        }
+        Ok(())
+    }
+
+    /// What all of its processes have of the machine's memory, in kibibytes.
+    pub(crate) fn resident_kib(&self) -> Result<u64, Failure> {
         let mut sum = 0;
-        for pid in [Ok(parent)].into_iter().chain(children) {
-            let status = fs::read_to_string(format!("/proc/{}/status", pid?))?;
+        for pid in self.processes()? {
+            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
             let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
             let size = line.and_then(|line| line.split_whitespace().next());
             sum += size.ok_or("a process without memory")?.parse::<u64>()?;

@@ -185,7 +185,8 @@ impl Server {
         Ok(Go::On)
     }
 
-    /// Not at all while somebody is in line or something is left to be done; else until a waiting request's tokens are there.
+    /// Not at all while somebody is in line or something is left to be done; else until a waiting
+    /// request's tokens are there.
     fn sleep(&self, now: Duration) -> Sleep {
         if !self.line.is_empty() || self.untidy {
             return Sleep::NotAtAll;
