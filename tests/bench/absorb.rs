@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::converter::Converter;
 use crate::peer::{self, Peer};
+use crate::qemu::{self, Qemu};
 use crate::reach::Reach;
 use crate::terminal::Terminal;
 use crate::viewer::{Encoding, Pixels, Viewer};
@@ -124,6 +125,9 @@ pub(crate) fn table() -> Result<(), Failure> {
         } else {
             println!();
         }
+        if let Some(rate) = qemus_rate(&payload)? {
+            println!("    QEMU's console, asking: {rate:.2} MB/s (x {:.0})", seen / rate);
+        }
         let floor_least = match name {
             "ascii lines" => 0.8,
             "short lines (y)" => 0.5,
@@ -133,6 +137,24 @@ pub(crate) fn table() -> Result<(), Failure> {
         Reach::AtLeast(0.85).judge("viewer asking, of no viewer", seen / alone);
     }
     Ok(())
+}
+
+/// How fast QEMU's console takes the beginning of a payload, with a viewer asking.
+fn qemus_rate(payload: &[u8]) -> Result<Option<f64>, Failure> {
+    let Some(mut qemu) = Qemu::start(payload)? else { return Ok(None) };
+    let mut viewer = Viewer::connect(qemu::PORT, Encoding::Zrle, Pixels::True)?;
+    viewer.request(false)?;
+    // Ends when the server does, which closes the connection.
+    let watching =
+        thread::spawn(move || while viewer.update().is_ok() && viewer.request(true).is_ok() {});
+    let mut rates = Vec::new();
+    for _ in 0..ROUNDS {
+        let took = qemu.absorb()?;
+        rates.push(f64::from(u32::try_from(qemu.printed)?) / 1e6 / took.as_secs_f64());
+    }
+    drop(qemu);
+    watching.join().map_err(|_| "the viewer's thread failed")?;
+    Ok(Some(median(rates)))
 }
 
 fn absorbed(converter: &mut Converter, payload: &[u8]) -> Result<f64, Failure> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::Failure;
 use crate::converter::Converter;
 use crate::peer::{self, Peer};
+use crate::qemu::{self, Qemu};
 use crate::reach::Reach;
 use crate::terminal::Terminal;
 use crate::viewer::{Encoding, Pixels, Viewer};
@@ -42,12 +43,21 @@ pub(crate) fn table() -> Result<(), Failure> {
         }
         None => (f64::NAN, f64::NAN),
     };
+    let qemus = match Qemu::start(b"")? {
+        Some(mut qemu) => {
+            let mut viewer = Viewer::connect(qemu::PORT, Encoding::Zrle, Pixels::True)?;
+            qemu.echo()?;
+            percentiles(&mut pressed(&mut viewer)?)
+        }
+        None => (f64::NAN, f64::NAN),
+    };
     println!("\nKey to update, microseconds (ratio to a bare echo through a pty and a socket)");
-    println!("  {:<6} {:>8} {:>8} {:>18}", "", "floor", "ours", "Xvnc+xterm");
-    for (name, floor, ours, theirs) in
-        [("p50", floor.0, ours.0, theirs.0), ("p99", floor.1, ours.1, theirs.1)]
+    println!("  {:<6} {:>8} {:>8} {:>18} {:>10}", "", "floor", "ours", "Xvnc+xterm", "QEMU");
+    for (name, floor, ours, theirs, qemus) in
+        [("p50", floor.0, ours.0, theirs.0, qemus.0), ("p99", floor.1, ours.1, theirs.1, qemus.1)]
     {
-        println!("  {name:<6} {floor:>8.0} {ours:>8.0} ({:.2}) {theirs:>11.0}", ours / floor);
+        let ratio = ours / floor;
+        println!("  {name:<6} {floor:>8.0} {ours:>8.0} ({ratio:.2}) {theirs:>11.0} {qemus:>10.0}");
     }
     Reach::AtMost(2.0).judge("p50, times an echo", ours.0 / floor.0);
     Reach::AtMost(6.0).judge("p99, times an echo", ours.1 / floor.1);

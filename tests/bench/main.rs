@@ -10,6 +10,7 @@ mod latency;
 mod launched;
 mod memory;
 mod peer;
+mod qemu;
 mod reach;
 mod start;
 mod store;

@@ -6,6 +6,7 @@ use std::fs;
 use crate::Failure;
 use crate::converter::Converter;
 use crate::peer::Peer;
+use crate::qemu::Qemu;
 use crate::reach::Reach;
 use crate::viewer::{Encoding, Pixels, Viewer};
 use crate::wire::boot_text;
@@ -46,6 +47,9 @@ pub(crate) fn table() -> Result<(), Failure> {
     }
     if let Some(peer) = Peer::start()? {
         row("Xvnc, xterm: each of two", &peer.pids()?)?;
+    }
+    if let Some(qemu) = Qemu::start(b"")? {
+        row("QEMU, 16 MB of guest", &[qemu.pid()?])?;
     }
     Ok(())
 }

@@ -6,7 +6,6 @@ use unicode_width::UnicodeWidthChar as _;
 
 /// How much of its character a cell shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u16)]
 pub enum Extent {
     /// The whole of a character one column wide.
     #[default]
@@ -17,16 +16,29 @@ pub enum Extent {
     Right,
 }
 
-/// One cell of the screen: 16 bytes without a gap, so that cells are compared and filled as words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One cell of the screen: two words, so that cells are written, compared and filled as words.
+///
+/// ```text
+/// bits 0-31   character
+/// bits 32-47  a combining mark on it, or 0. One is kept, those that follow are dropped: a cell stays
+///             small whatever is heaped on it
+/// bits 48-49  extent
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(align(16))]
 pub struct Cell {
-    character: char,
-    /// A combining mark on the character, or 0. One is kept, those that follow are dropped:
-    /// a cell stays small whatever is heaped on it.
-    mark: u16,
-    extent: Extent,
+    content: u64,
     pen: Pen,
+}
+
+const MARK_SHIFT: u32 = 32;
+const EXTENT_SHIFT: u32 = 48;
+
+impl core::fmt::Debug for Cell {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (character, mark, extent) = (self.character(), self.mark(), self.extent());
+        write!(f, "{character:?} {mark:?} {extent:?} {:?}", self.pen)
+    }
 }
 
 impl Default for Cell {
@@ -40,7 +52,12 @@ impl Cell {
     pub const BLANK: Self = Self::empty(Pen::DEFAULT);
 
     pub(crate) const fn new(character: char, pen: Pen, extent: Extent) -> Self {
-        Self { character, mark: 0, extent, pen }
+        let extent: u64 = match extent {
+            Extent::Whole => 0,
+            Extent::Left => 1,
+            Extent::Right => 2,
+        };
+        Self { content: character as u64 | extent << EXTENT_SHIFT, pen }
     }
 
     /// A cell that shows nothing but its paper.
@@ -51,18 +68,27 @@ impl Cell {
     /// The character; a space in the right half of a wide one.
     #[must_use]
     pub const fn character(&self) -> char {
-        self.character
+        let [a, b, c, d, ..] = self.content.to_le_bytes();
+        match char::from_u32(u32::from_le_bytes([a, b, c, d])) {
+            Some(character) => character,
+            None => char::REPLACEMENT_CHARACTER,
+        }
     }
 
     /// The combining mark on the character.
     #[must_use]
     pub fn mark(&self) -> Option<char> {
-        char::from_u32(u32::from(self.mark)).filter(|&mark| mark != '\0')
+        char::from_u32(u32::from(self.kept_mark())).filter(|&mark| mark != '\0')
+    }
+
+    const fn kept_mark(&self) -> u16 {
+        let [_, _, _, _, low, high, ..] = self.content.to_le_bytes();
+        u16::from_le_bytes([low, high])
     }
 
     /// Whether there is a combining mark on the character.
     pub(crate) const fn has_mark(&self) -> bool {
-        self.mark != 0
+        self.kept_mark() != 0
     }
 
     /// The colour of the character, before the attributes act on it.
@@ -86,7 +112,11 @@ impl Cell {
     /// How much of its character it shows.
     #[must_use]
     pub const fn extent(&self) -> Extent {
-        self.extent
+        match self.content >> EXTENT_SHIFT {
+            0 => Extent::Whole,
+            1 => Extent::Left,
+            _ => Extent::Right,
+        }
     }
 
     pub(crate) const fn pen(&self) -> Pen {
@@ -95,17 +125,17 @@ impl Cell {
 
     /// Whether it shows nothing but its paper: such cells are cut from the ends of lines.
     pub(crate) fn is_empty(&self) -> bool {
-        self.character == ' ' && self.mark == 0 && self.extent == Extent::Whole
+        self.content == ' ' as u64
     }
 
     /// Whether it holds nothing but one ASCII character.
     pub(crate) const fn is_ascii(&self) -> bool {
-        self.character.is_ascii() & (self.mark == 0) & matches!(self.extent, Extent::Whole)
+        self.content < 0x80
     }
 
     /// Its character, if that is ASCII; else some other byte.
     pub(crate) const fn ascii(&self) -> u8 {
-        let [byte, ..] = (self.character as u32).to_le_bytes();
+        let [byte, ..] = self.content.to_le_bytes();
         byte
     }
 
@@ -116,8 +146,8 @@ impl Cell {
 
     /// Puts `mark` on the character, unless it has one.
     pub(crate) fn put_mark(&mut self, mark: char) {
-        if self.mark == 0 {
-            self.mark = kept_mark(mark).unwrap_or(0);
+        if !self.has_mark() {
+            self.content |= u64::from(kept_mark(mark).unwrap_or(0)) << MARK_SHIFT;
         }
     }
 }

@@ -169,8 +169,16 @@ impl Grid {
             }
         }
         if span == self.whole() {
+            // Nearly all scrolling is this: the first rows, emptied, become the last.
+            for row in self.rows.iter_mut().take(count) {
+                self.stamp += 1;
+                row.clear(blank);
+                row.set_stamp(self.stamp);
+            }
             self.rows.rotate_left(count);
-        } else if let Some(rows) = self.rows.make_contiguous().get_mut(span.top..=span.bottom) {
+            return;
+        }
+        if let Some(rows) = self.rows.make_contiguous().get_mut(span.top..=span.bottom) {
             rows.rotate_left(count);
         }
         self.clear_some(span.bottom + 1 - count, count, blank);
