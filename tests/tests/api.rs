@@ -71,6 +71,20 @@ fn an_unmodified_library_watches_objects_and_sees_a_change() {
 }
 
 #[test]
+fn a_console_outlives_the_agent_and_a_session_the_front() {
+    let demo = Demo::start(["--domains", "1"]);
+    client(&demo, "survival.py");
+    demo.end();
+}
+
+#[test]
+fn a_front_that_was_taken_over_has_its_sessions_and_no_more() {
+    let demo = Demo::start(["--domains", "1"]);
+    client(&demo, "taken_over.py");
+    demo.end();
+}
+
+#[test]
 fn calls_errors_and_events_are_the_originals() {
     let demo = Demo::start(["--domains", "1"]);
     client(&demo, "calls.py");
