@@ -8,7 +8,7 @@ TARGET  ?= $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 STATIC_TARGET = x86_64-unknown-linux-gnu
 STATIC_FLAGS  = -C target-feature=+crt-static -C relocation-model=static
 STATIC        = vncterm xenstored device-model
-PROGRAMS      = xenwardend xenwarden-cli
+PROGRAMS      = xenwardend xenwarden-cli xenwarden-api xenwarden-login
 
 DESTDIR ?=
 
@@ -27,11 +27,12 @@ install:
 	install -d $(DESTDIR)/usr/sbin $(DESTDIR)/usr/bin $(DESTDIR)/usr/libexec/xenwarden
 	install -m 755 $(TARGET)/release/xenwardend $(DESTDIR)/usr/sbin/
 	install -m 755 $(TARGET)/release/xenwarden $(DESTDIR)/usr/bin/
-	install -m 755 $(addprefix $(TARGET)/release/,$(STATIC)) $(DESTDIR)/usr/libexec/xenwarden/
+	install -m 755 $(addprefix $(TARGET)/release/,$(STATIC) xenwarden-api xenwarden-login) $(DESTDIR)/usr/libexec/xenwarden/
 	@kept=$(DESTDIR)/etc/xenwarden/xenwarden.toml; \
 	if [ -e $$kept ] && ! cmp -s packaging/xenwarden.toml $$kept; then \
 	  echo "$$kept is kept; the new one is beside it, as $$kept.new"; kept=$$kept.new; fi; \
 	install -D -m 644 packaging/xenwarden.toml $$kept
+	install -D -m 644 packaging/pam/xenwarden $(DESTDIR)/etc/pam.d/xenwarden
 	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/*.service
 
 ## The same for our store in place of the distribution's.

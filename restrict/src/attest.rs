@@ -219,16 +219,18 @@ fn network_claim(network: Network) -> &'static str {
     match network {
         Network::Own => "its network namespace is its own",
         Network::Join(_) => "its network namespace is the empty one that was made for its kind",
+        Network::Host => "its network is the host's",
     }
 }
 
 fn look_at_network(process: &Process, own: &Process, expected: &Expected<'_>) -> Look {
     let (found, ours) = (process.namespace("net")?, own.namespace("net")?);
-    let joined = match expected.plan.network() {
-        Network::Own => true,
-        Network::Join(_) => expected.network == Some(found),
+    let holds = match expected.plan.network() {
+        Network::Own => found != ours,
+        Network::Join(_) => expected.network == Some(found) && found != ours,
+        Network::Host => found == ours,
     };
-    Ok((joined && found != ours, format!("net:[{}], ours is {}", found.inode, ours.inode)))
+    Ok((holds, format!("net:[{}], ours is {}", found.inode, ours.inode)))
 }
 
 /// `/proc/<pid>/net/dev` has two lines of headings, then a line for each interface.

@@ -36,6 +36,9 @@ pub use root::RootError;
 /// The step that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EnterError {
+    /// The plan has a pid namespace, which needs somebody to be told of the process inside.
+    #[error("enter a plan with a pid namespace without a spawner")]
+    NoSpawner,
     /// The report's descriptor was not handed in.
     #[error("take the report at descriptor {number}")]
     Report {
@@ -157,7 +160,7 @@ pub fn enter(plan: &Plan, report: RawFd) -> Result<Confined, EnterError> {
     let pipe = descriptors::adopt(report)
         .map_err(|source| EnterError::Report { number: report, source })?;
     let mut pipe = std::fs::File::from(pipe);
-    let entered = carry_out(plan, report, &mut pipe);
+    let entered = carry_out(plan, Some((report, &mut pipe)));
     let verdict = match &entered {
         Ok(_) => Line::Confined,
         Err(error) => Line::Refused(with_causes(error)),
@@ -168,7 +171,19 @@ pub fn enter(plan: &Plan, report: RawFd) -> Result<Confined, EnterError> {
     Ok(confined)
 }
 
-fn carry_out(plan: &Plan, report: RawFd, pipe: &mut std::fs::File) -> Result<Confined, EnterError> {
+/// Enters a plan without a pid namespace of its own, in this process and with nobody to report to:
+/// for a program that its service manager starts. An error means that the process must end.
+pub fn enter_here(plan: &Plan) -> Result<Confined, EnterError> {
+    if plan.has_own_pids() {
+        return Err(EnterError::NoSpawner);
+    }
+    carry_out(plan, None)
+}
+
+fn carry_out(
+    plan: &Plan,
+    report: Option<(RawFd, &mut std::fs::File)>,
+) -> Result<Confined, EnterError> {
     // What can be refused is refused before anything has changed.
     refuse_more_threads()?;
     let filter = plan.policy().compile()?;
@@ -182,7 +197,7 @@ fn carry_out(plan: &Plan, report: RawFd, pipe: &mut std::fs::File) -> Result<Con
     // Descriptors first: from here on, nothing that was inherited unasked can be used or leaked.
     let mut kept = plan.kept().iter().map(take_kept).collect::<Result<Vec<_>, _>>()?;
     let network = take_network(plan.network())?;
-    close_all_but(plan, report).map_err(EnterError::Close)?;
+    close_all_but(plan, report.as_ref().map(|(number, _)| *number)).map_err(EnterError::Close)?;
     umask(Mode::from_bits_truncate(0o077));
 
     // Limits that none of the following steps runs into.
@@ -195,24 +210,24 @@ fn carry_out(plan: &Plan, report: RawFd, pipe: &mut std::fs::File) -> Result<Con
     }
 
     // Namespaces need privilege, so they come before it goes.
-    enter_network(network).map_err(EnterError::Network)?;
-    let own = CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWIPC
-        | CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWPID;
+    enter_network(plan.network(), network).map_err(EnterError::Network)?;
+    let mut own = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+    own.set(CloneFlags::CLONE_NEWPID, plan.has_own_pids());
     unshare(own).map_err(EnterError::Namespaces)?;
 
     // A pid namespace holds the children of the process that made it, not that process itself.
-    fork_inside(pipe)?;
-    // Fresh from a fork, it leads no group: it leaves its session and its terminal behind.
-    unistd::setsid().map_err(EnterError::Session)?;
+    if let Some((_, pipe)) = report.filter(|_| plan.has_own_pids()) {
+        fork_inside(pipe)?;
+        // Fresh from a fork, it leads no group: it leaves its session and its terminal behind.
+        unistd::setsid().map_err(EnterError::Session)?;
+    }
 
     // In this process, as devices may serve the one that opened them alone; by root, and while there
     // are paths.
     for opened in plan.opened() {
         kept.push(open(opened)?);
     }
-    root::empty_and_pivot()?;
+    root::empty_and_pivot(plan.shown())?;
     unistd::sethostname(plan.hostname()).map_err(EnterError::Hostname)?;
 
     // The bounding set and the securebits need CAP_SETPCAP, the groups CAP_SETGID: the user is last.
@@ -295,7 +310,7 @@ fn open(opened: &Opened) -> Result<(RawFd, OwnedFd), EnterError> {
 
 fn take_network(network: Network) -> Result<Option<OwnedFd>, EnterError> {
     match network {
-        Network::Own => Ok(None),
+        Network::Own | Network::Host => Ok(None),
         Network::Join(number) => descriptors::adopt(number)
             .map(Some)
             .map_err(|source| EnterError::Take { number, purpose: "network namespace", source }),
@@ -303,14 +318,14 @@ fn take_network(network: Network) -> Result<Option<OwnedFd>, EnterError> {
 }
 
 /// Closes what neither the plan keeps nor the next steps need.
-fn close_all_but(plan: &Plan, report: RawFd) -> io::Result<()> {
+fn close_all_but(plan: &Plan, report: Option<RawFd>) -> io::Result<()> {
     let network = match plan.network() {
-        Network::Own => None,
+        Network::Own | Network::Host => None,
         Network::Join(number) => Some(number),
     };
     descriptors::for_each_open(|number| {
         let kept = number <= 2
-            || number == report
+            || report == Some(number)
             || network == Some(number)
             || plan.kept().iter().any(|kept| kept.number == number);
         if kept { Ok(()) } else { descriptors::close(number) }
@@ -327,10 +342,13 @@ fn lower(limit: Limit, value: u64) -> Result<(), EnterError> {
 }
 
 /// Joins the namespace that was handed in, and lets go of it; or makes one.
-fn enter_network(network: Option<OwnedFd>) -> Result<(), Errno> {
-    match network {
-        Some(namespace) => setns(namespace, CloneFlags::CLONE_NEWNET),
-        None => unshare(CloneFlags::CLONE_NEWNET),
+fn enter_network(planned: Network, handed: Option<OwnedFd>) -> Result<(), Errno> {
+    match (planned, handed) {
+        (Network::Host, _) => Ok(()),
+        (Network::Own | Network::Join(_), Some(namespace)) => {
+            setns(namespace, CloneFlags::CLONE_NEWNET)
+        }
+        (Network::Own | Network::Join(_), None) => unshare(CloneFlags::CLONE_NEWNET),
     }
 }
 

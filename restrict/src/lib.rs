@@ -39,12 +39,12 @@ pub use attest::{Attestation, Expected, Moment, Property, attest, look_at_device
 pub use caps::Capability;
 pub use child::{Child, Ending, Reaped, become_subreaper};
 pub use confined::Confined;
-pub use enter::{EnterError, Leak, PrivilegeError, RootError, enter};
+pub use enter::{EnterError, Leak, PrivilegeError, RootError, enter, enter_here};
 pub use identity::{Gid, IdentityError, Uid};
 pub use leftovers::LeftoverError;
 pub use limit::Limit;
 pub use netns::{NetworkError, empty_network};
-pub use plan::{Kept, Kind, Network, Opened, Plan, PlanError};
+pub use plan::{Kept, Kind, Network, Opened, Plan, PlanError, SHOWN};
 pub use policy::{Policy, PolicyError};
 pub use range::{RangeError, UidRange};
 pub use spawn::{FileId, Launch, Launching, Program, SpawnError};

@@ -6,10 +6,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
 
 use crate::identity::{Gid, Uid};
 use crate::limit::Limit;
 use crate::policy::{Policy, PolicyError};
+
+/// Where the root shows a folder of the host, for a plan that has one.
+pub const SHOWN: &str = "/agent";
 
 /// Descriptors 0, 1 and 2 are always there: `/dev/null` twice, and stderr.
 const FIRST_KEPT: RawFd = 3;
@@ -33,6 +37,14 @@ const STORE_OPEN_FILES: u64 = 4096;
 const STORE_ADDRESS_SPACE: u64 = 4 * 1024 * 1024 * 1024;
 /// What `uname` answers inside.
 const STORE_HOSTNAME: &str = "xenstored";
+
+/// Descriptors open at once in the network front: its clients, half-open ones among them, and a
+/// connection to the agent for each that waits or watches a console.
+const FRONT_OPEN_FILES: u64 = 16_384;
+/// Program, and a bounded request of each client that is being served.
+const FRONT_ADDRESS_SPACE: u64 = 4 * 1024 * 1024 * 1024;
+/// What `uname` answers inside.
+const FRONT_HOSTNAME: &str = "xenwarden-api";
 
 /// What a kept descriptor is, as far as `fstat` tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +106,8 @@ pub enum Network {
     Own,
     /// The empty one whose descriptor is handed in at this number. It is closed after joining.
     Join(RawFd),
+    /// The host's: the process serves clients from outside.
+    Host,
 }
 
 /// What a process keeps once it is confined.
@@ -108,6 +122,8 @@ pub struct Plan {
     limits: Vec<(Limit, u64)>,
     policy: Policy,
     hostname: &'static str,
+    shown: Option<PathBuf>,
+    own_pids: bool,
 }
 
 /// A plan that nothing could enter.
@@ -161,6 +177,8 @@ impl Plan {
             limits,
             policy,
             hostname: CONVERTER_HOSTNAME,
+            shown: None,
+            own_pids: true,
         })
     }
 
@@ -195,6 +213,40 @@ impl Plan {
             limits,
             policy: Policy::store()?,
             hostname: STORE_HOSTNAME,
+            shown: None,
+            own_pids: true,
+        })
+    }
+
+    /// The released plan for the network front: the program that reads what clients send.
+    ///
+    /// It has the host's network, and its root has one folder, where the agent's socket is. A pid
+    /// namespace would need a process more, and it may signal nobody. Files have no limit: it opens
+    /// none, and its log may be one.
+    pub fn front(uid: Uid, gid: Gid, kept: Vec<Kept>, shown: PathBuf) -> Result<Self, PlanError> {
+        let network = Network::Host;
+        refuse_bad_numbers(network, &kept, &[], FRONT_OPEN_FILES)?;
+        let limits = vec![
+            (Limit::Core, 0),
+            (Limit::LockedMemory, 0),
+            (Limit::MessageQueues, 0),
+            (Limit::FileLocks, 0),
+            (Limit::OpenFiles, FRONT_OPEN_FILES),
+            (Limit::AddressSpace, FRONT_ADDRESS_SPACE),
+            (Limit::Processes, 0),
+        ];
+        Ok(Self {
+            uid,
+            gid,
+            network,
+            kept,
+            opened: Vec::new(),
+            oom_score: None,
+            limits,
+            policy: Policy::front()?,
+            hostname: FRONT_HOSTNAME,
+            shown: Some(shown),
+            own_pids: false,
         })
     }
 
@@ -267,6 +319,18 @@ impl Plan {
         self.hostname
     }
 
+    /// The folder of the host that its root shows, as [`SHOWN`]; none where the root is empty.
+    #[must_use]
+    pub fn shown(&self) -> Option<&Path> {
+        self.shown.as_deref()
+    }
+
+    /// Whether it has a pid namespace of its own.
+    #[must_use]
+    pub fn has_own_pids(&self) -> bool {
+        self.own_pids
+    }
+
     /// The plan as sentences for people: one property each, in the order in which it is entered.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
@@ -285,9 +349,16 @@ impl Plan {
             Network::Join(_) => {
                 "its network namespace is empty, and shared with its kind only".to_owned()
             }
+            Network::Host => "its network is the host's".to_owned(),
         });
-        sentences.push("its mount, pid, ipc and uts namespaces are its own".to_owned());
-        sentences.push("its root is an empty read-only tmpfs, the only mount it has".to_owned());
+        let pids = if self.own_pids { "mount, pid, ipc" } else { "mount, ipc" };
+        sentences.push(format!("its {pids} and uts namespaces are its own"));
+        sentences.push(match &self.shown {
+            None => "its root is an empty read-only tmpfs, the only mount it has".to_owned(),
+            Some(shown) => {
+                format!("its root is a read-only tmpfs that shows {} alone", shown.display())
+            }
+        });
         sentences.push(format!("its host is called {}", self.hostname));
         for (limit, value) in &self.limits {
             sentences.push(format!("at most {value} {}", limit.noun()));
@@ -315,7 +386,7 @@ fn refuse_bad_numbers(
 ) -> Result<(), PlanError> {
     let mut seen = BTreeSet::new();
     let joined = match network {
-        Network::Own => None,
+        Network::Own | Network::Host => None,
         Network::Join(number) => Some((number, "network namespace")),
     };
     let kept = kept.iter().map(|kept| (kept.number, kept.purpose));

@@ -19,6 +19,7 @@ mod tests;
 
 const CONVERTER: &str = include_str!("../policies/converter.policy");
 const DEVICE_MODEL: &str = include_str!("../policies/device-model.policy");
+const FRONT: &str = include_str!("../policies/front.policy");
 const STORE: &str = include_str!("../policies/store.policy");
 
 /// `ENOSYS`, unsigned as a filter returns it.
@@ -118,6 +119,11 @@ impl Policy {
     /// The released policy for a store, `policies/store.policy`.
     pub fn store() -> Result<Self, PolicyError> {
         Self::parse(Sense::Allows, STORE)
+    }
+
+    /// The released policy for the network front, `policies/front.policy`.
+    pub fn front() -> Result<Self, PolicyError> {
+        Self::parse(Sense::Allows, FRONT)
     }
 
     /// Reads a policy's text; the grammar is at the top of `policies/converter.policy`.

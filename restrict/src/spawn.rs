@@ -156,7 +156,7 @@ impl Launch<'_> {
         let mut given: Vec<RawFd> = self.descriptors.iter().map(|(number, _)| *number).collect();
         let mut planned: Vec<RawFd> = self.plan.kept().iter().map(|kept| kept.number).collect();
         match self.plan.network() {
-            Network::Own => {}
+            Network::Own | Network::Host => {}
             Network::Join(number) => planned.push(number),
         }
         given.sort_unstable();

@@ -131,7 +131,7 @@ pub(crate) struct DemoArgs {
     /// Where it keeps its files, which stay [default: a temporary folder, removed at the end]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Where the network front listens; this version has none
+    /// Where the network front listens [default: 127.0.0.1:8443, or the next free port]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     pub(crate) api: Option<SocketAddr>,
     /// How many guests

@@ -5,6 +5,7 @@
 
 mod daemons;
 mod drawing;
+mod front;
 mod guest;
 mod inside;
 mod places;
@@ -22,6 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::agent::AgentError;
 use crate::args::DemoArgs;
+use crate::demo::front::Front;
 pub(crate) use crate::demo::inside::GuestArgs;
 use crate::demo::places::{Places, Slot};
 use crate::demo::stage::Stage;
@@ -64,6 +66,12 @@ pub(crate) enum DemoError {
     /// Every range of user ids or ports is taken.
     #[error("every range of user ids and ports for demos is taken")]
     NoSlot,
+    /// No port is left for the network front.
+    #[error("no port from 8443 on is free for the network front: name one with --api")]
+    NoPort,
+    /// No password could be made.
+    #[error("cannot hash a password: {0}")]
+    Hash(String),
     /// One of our programs isn't there.
     #[error("cannot find {name} beside xenwarden nor installed; make build builds it")]
     NoProgram {
@@ -118,9 +126,6 @@ pub(crate) fn run(args: &DemoArgs) -> Result<ExitCode, DemoError> {
     if !nix::unistd::geteuid().is_root() {
         return Err(DemoError::NotRoot);
     }
-    if let Some(address) = args.api {
-        eprintln!("this version has no network front: nothing listens at {address}");
-    }
     // One thread starts all children: a death signal comes when the thread ends that has started
     // the child, not when the process does.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -154,8 +159,9 @@ async fn play(args: &DemoArgs) -> Result<(), DemoError> {
 
     let slot = Slot::take(args.domains)?;
     let places = Places::make(args.dir.as_deref())?;
+    let front = Front::choose(args.api)?;
     let result = tokio::select! {
-        set = Stage::set(&places, &slot) => match set {
+        set = Stage::set(&places, &slot, front) => match set {
             Ok(mut stage) => {
                 let result = tokio::select! {
                     result = perform(&mut stage, args) => result,

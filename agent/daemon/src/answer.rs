@@ -1,7 +1,7 @@
 //! What the agent itself knows of an answer, drafted without waiting for anybody.
 //!
 //! What is asked for is done here as well, record by record. What converters have to say is added
-//! by [`crate::finish`].
+//! by [`crate::finish`]. The network front's calls come here from [`crate::front`].
 
 use std::net::SocketAddrV4;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use crate::config::CONSOLE_ADDRESS;
 use crate::converter::Keeper;
 use crate::domain::Domain;
 use crate::effect::Ports;
+use crate::front::{LoggingIn, Opening, may_open_the_hosts};
 use crate::graphics::{Claim, Listeners};
 use crate::host::{Entry, Life};
 use crate::record::Record;
@@ -40,6 +41,10 @@ pub(crate) enum Draft {
     Console(ConsoleOpened, Keeper, Viewer),
     /// The screen of a domain's own device model, to be connected to.
     Graphics(ConsoleOpened, DomainId, Claim),
+    /// A log-in, whose password is to be looked at.
+    Login(Box<LoggingIn>),
+    /// A console to open for a session.
+    Open(Opening),
 }
 
 impl Agent {
@@ -52,7 +57,9 @@ impl Agent {
                 self.attested_at = Some(Instant::now());
                 return Draft::Audit(self.draft_audit());
             }
-            Ask::Console { vm, protocol } => return self.draft_console(vm, protocol, by),
+            Ask::Console { vm, protocol } => {
+                return self.draft_console(vm, protocol, may_open_the_hosts(by));
+            }
             // Asked for by who waits, and answered when it is so.
             Ask::Ready { domid } => Err(Refusal {
                 code: RefusalCode::Failed,
@@ -85,7 +92,7 @@ impl Agent {
         Ok(Reply::Done)
     }
 
-    fn set_key(
+    pub(crate) fn set_key(
         &mut self,
         vm: Uuid,
         map: VmMap,
@@ -100,7 +107,7 @@ impl Agent {
         Ok(Reply::Done)
     }
 
-    fn remove_key(&mut self, vm: Uuid, map: VmMap, key: &str) -> Result<Reply, Refusal> {
+    pub(crate) fn remove_key(&mut self, vm: Uuid, map: VmMap, key: &str) -> Result<Reply, Refusal> {
         let changes = self.records.book().remove_key(vm, map, key)?;
         self.records.keep(changes)?;
         if map == VmMap::XenstoreData {
@@ -125,7 +132,7 @@ impl Agent {
     }
 
     /// Every record, by name and then uuid, with what is known at once.
-    fn vms(&self) -> Vec<(Vm, Option<Keeper>)> {
+    pub(crate) fn vms(&self) -> Vec<(Vm, Option<Keeper>)> {
         let mut vms: Vec<(Vm, Option<Keeper>)> = Vec::new();
         // Looked at once for all, and only if there is anything to prove.
         let claimed = self.notes.values().any(|note| note.graphics.is_some());
@@ -240,14 +247,20 @@ impl Agent {
         audits
     }
 
-    fn draft_console(&self, vm: Uuid, protocol: ConsoleProtocol, by: Uid) -> Draft {
+    /// Drafts the opening of a console; the control domain's own is not everybody's.
+    pub(crate) fn draft_console(
+        &self,
+        vm: Uuid,
+        protocol: ConsoleProtocol,
+        may_open_the_hosts: bool,
+    ) -> Draft {
         let refuse = |code, message| Draft::Whole(Reply::Refused(Refusal { code, message }));
         let Some(record) = self.records.book().get(vm) else {
             return refuse(RefusalCode::UnknownVm, format!("no VM has the uuid {vm}"));
         };
-        if record.is_control_domain && !by.is_root() {
-            let message = "only root opens the control domain's console".to_owned();
-            return refuse(RefusalCode::NoConsole, message);
+        if record.is_control_domain && !may_open_the_hosts {
+            let message = "only administrators open the control domain's console".to_owned();
+            return refuse(RefusalCode::Forbidden, message);
         }
         let owner = self.host.owner(vm).filter(|(_, entry)| entry.present);
         let state = match owner {

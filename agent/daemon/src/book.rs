@@ -266,24 +266,10 @@ impl Book {
         value: &str,
     ) -> Result<Vec<Change>, Refusal> {
         let mut record = self.known(vm)?.clone();
-        if key.is_empty() {
-            return Err(refusal(RefusalCode::Malformed, "a key is not empty".into()));
-        }
+        refuse_nameless(key)?;
         let changed = record.map_mut(map);
         changed.insert(key.to_owned(), value.to_owned());
-        let bytes: usize = changed.iter().map(|(key, value)| key.len() + value.len()).sum();
-        for (what, found, limit) in [
-            ("bytes in the key", key.len(), KEY_MAX),
-            ("bytes in the value", value.len(), VALUE_MAX),
-            ("keys in the map", changed.len(), MAP_KEYS_MAX),
-            ("bytes in the map", bytes, MAP_BYTES_MAX),
-        ] {
-            if found > limit {
-                let text =
-                    format!("key {} is not set: {found} {what}, at most {limit} fit", quoted(key));
-                return Err(refusal(RefusalCode::TooLong, text));
-            }
-        }
+        refuse_large(Some(key), changed)?;
         record.touched = true;
         Ok(vec![Change::Put(vm, Box::new(record))])
     }
@@ -390,6 +376,37 @@ fn parse_name(name: &str) -> Result<String, Refusal> {
         return Err(refusal(RefusalCode::Malformed, text));
     }
     Ok(name.to_owned())
+}
+
+/// Refuses a key without a name.
+pub(crate) fn refuse_nameless(key: &str) -> Result<(), Refusal> {
+    match key {
+        "" => Err(refusal(RefusalCode::Malformed, "a key is not empty".into())),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a map that is over its bounds: because of one key that was set, or as a whole.
+pub(crate) fn refuse_large(
+    set: Option<&str>,
+    map: &BTreeMap<String, String>,
+) -> Result<(), Refusal> {
+    let bytes: usize = map.iter().map(|(key, value)| key.len() + value.len()).sum();
+    for (key, value) in map.iter().filter(|(key, _)| set.is_none_or(|set| set == *key)) {
+        for (what, found, limit) in [
+            ("bytes in the key", key.len(), KEY_MAX),
+            ("bytes in the value", value.len(), VALUE_MAX),
+            ("keys in the map", map.len(), MAP_KEYS_MAX),
+            ("bytes in the map", bytes, MAP_BYTES_MAX),
+        ] {
+            if found > limit {
+                let text =
+                    format!("key {} is not set: {found} {what}, at most {limit} fit", quoted(key));
+                return Err(refusal(RefusalCode::TooLong, text));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Text of others within a message: escaped, and cut.

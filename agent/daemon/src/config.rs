@@ -3,7 +3,7 @@
 //! How an error looks is in [`fault`]; how keys are taken from a section, in [`section`]. A file
 //! that is empty or not there is the built-in defaults.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use restrict::UidRange;
@@ -15,7 +15,7 @@ mod section;
 pub(crate) use fault::Faults;
 use section::Document;
 
-use crate::host_console::Login;
+use crate::host_console::Login as HostLogin;
 
 /// Where consoles are served: this host alone can reach it, whatever a packet filter does.
 pub(crate) const CONSOLE_ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -35,6 +35,9 @@ pub(crate) struct Config {
     pub(crate) records: Records,
     /// `[limits]`
     pub(crate) limits: Rates,
+    pub(crate) login: Login,
+    /// `[api]`: for the network front, which reads it by itself; checked here.
+    pub(crate) api: Api,
 }
 
 /// `[agent]`
@@ -102,7 +105,7 @@ pub(crate) struct DeviceModels {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostConsole {
     /// Who puts a login at the control domain's own console.
-    pub(crate) login: Login,
+    pub(crate) login: HostLogin,
 }
 
 /// `[screens]`
@@ -119,6 +122,36 @@ pub(crate) struct Records {
     pub(crate) max: u32,
     /// How long a record that nobody touched is kept after its VM was last seen.
     pub(crate) keep_untouched_days: u32,
+}
+
+/// `[login]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Login {
+    /// Who says whether a password is right.
+    pub(crate) method: Method,
+}
+
+/// Who says whether a password is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// PAM, asked by a program of its own.
+    Pam {
+        /// The program.
+        program: PathBuf,
+        /// Whose members may use the guests' consoles.
+        group: String,
+        /// Whose members may do everything.
+        admin_group: String,
+    },
+    /// A file of users.
+    File(PathBuf),
+}
+
+/// `[api]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Api {
+    /// Where the front listens.
+    pub(crate) listen: SocketAddr,
 }
 
 /// The first user id of device models: behind the converters'.
@@ -209,6 +242,8 @@ impl Config {
                 keep_untouched_days: keys.number("keep_untouched_days", 30, 1..=36_500),
             }),
             limits: document.section("limits", parse_limits),
+            login: document.section("login", parse_login),
+            api: document.section("api", parse_api),
         };
         document.finish(path, config)
     }
@@ -252,16 +287,48 @@ fn parse_converters(keys: &mut section::Keys<'_, '_>) -> Converters {
 
 fn parse_host_console(keys: &mut section::Keys<'_, '_>) -> HostConsole {
     let login = match keys.words("login", "systemd").as_str() {
-        "" => Login::Off,
-        "systemd" => Login::Systemd,
-        program if program.starts_with('/') => Login::Program(program.into()),
+        "" => HostLogin::Off,
+        "systemd" => HostLogin::Systemd,
+        program if program.starts_with('/') => HostLogin::Program(program.into()),
         _ => {
             let text = "`login` is \"systemd\", the path of a program, or empty".to_owned();
             keys.refuse("login", text, None);
-            Login::Off
+            HostLogin::Off
         }
     };
     HostConsole { login }
+}
+
+fn parse_login(keys: &mut section::Keys<'_, '_>) -> Login {
+    let program = keys.path("program", "/usr/libexec/xenwarden/xenwarden-login");
+    let (group, admin_group) =
+        (keys.words("group", "xenwarden"), keys.words("admin_group", "xenwarden-admin"));
+    let file = keys.path("users_file", "/etc/xenwarden/users");
+    let method = match keys.words("method", "pam").as_str() {
+        "file" => Method::File(file),
+        "pam" => Method::Pam { program, group, admin_group },
+        _ => {
+            keys.refuse("method", "`method` is \"pam\" or \"file\"".to_owned(), None);
+            Method::Pam { program, group, admin_group }
+        }
+    };
+    Login { method }
+}
+
+fn parse_api(keys: &mut section::Keys<'_, '_>) -> Api {
+    let usual = SocketAddr::from((CONSOLE_ADDRESS, 8443));
+    let listen = keys.words("listen", "127.0.0.1:8443").parse().unwrap_or_else(|_| {
+        let text = "`listen` is an address and a port, such as 10.0.0.5:443 or [::]:443";
+        keys.refuse("listen", text.to_owned(), None);
+        usual
+    });
+    for path in ["certificate", "key"] {
+        if keys.optional(path).is_some_and(|text| !text.starts_with('/')) {
+            keys.refuse(path, format!("`{path}` is an absolute path, or empty"), None);
+        }
+    }
+    keys.optional("advertise");
+    Api { listen }
 }
 
 fn parse_limits(keys: &mut section::Keys<'_, '_>) -> Rates {

@@ -21,6 +21,7 @@ use crate::answer::Draft;
 use crate::causes::causes;
 use crate::config::CONSOLE_ADDRESS;
 use crate::converter::{Command, Keeper, NoViewer};
+use crate::front::OpenConsole;
 use crate::graphics::{Claim, Listeners, Unproven};
 
 /// How long converters may take to say how they are.
@@ -28,11 +29,33 @@ const CONVERTERS_MAX: Duration = Duration::from_secs(2);
 /// Characters of a screen's last line that are told.
 const LAST_LINE_MAX: usize = 200;
 
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// What is said.
+    pub(crate) reply: Reply,
+    /// What comes with it: a console.
+    pub(crate) descriptor: Option<OwnedFd>,
+    /// What the client has open from then on.
+    pub(crate) open: Option<OpenConsole>,
+}
+
+impl From<Reply> for Finished {
+    fn from(reply: Reply) -> Self {
+        Self { reply, descriptor: None, open: None }
+    }
+}
+
 impl Draft {
     /// Asks the converters, and completes the answer; a console comes with a descriptor.
-    pub(crate) async fn finish(self) -> (Reply, Option<OwnedFd>) {
-        match self {
+    pub(crate) async fn finish(self) -> Finished {
+        let (reply, descriptor) = match self {
             Self::Whole(reply) => (reply, None),
+            Self::Login(login) => (login.finish().await, None),
+            Self::Open(opening) => {
+                let (reply, descriptor, open) = opening.finish().await;
+                return Finished { reply, descriptor, open };
+            }
             Self::Vms(vms) => (Reply::Vms(finish_vms(vms).await), None),
             Self::Status(mut status, keepers) => {
                 let states = ask_all(keepers.iter(), Command::State).await;
@@ -50,7 +73,8 @@ impl Draft {
                 Ok(socket) => (Reply::Console(opened), Some(socket)),
                 Err(why) => (Reply::Refused(not_opened(&opened, &why)), None),
             },
-        }
+        };
+        Finished { reply, descriptor, open: None }
     }
 }
 

@@ -18,6 +18,7 @@ mod doubt;
 mod effect;
 mod event;
 mod finish;
+mod front;
 mod graphics;
 mod hear;
 mod host;

@@ -58,6 +58,14 @@ impl Record {
     }
 
     /// One of the maps that users write.
+    pub(crate) fn map(&self, map: VmMap) -> &BTreeMap<String, String> {
+        match map {
+            VmMap::OtherConfig => &self.other_config,
+            VmMap::XenstoreData => &self.xenstore_data,
+        }
+    }
+
+    /// The same, to be written.
     pub(crate) fn map_mut(&mut self, map: VmMap) -> &mut BTreeMap<String, String> {
         match map {
             VmMap::OtherConfig => &mut self.other_config,

@@ -13,12 +13,14 @@ use uuid::Uuid;
 use vncterm_launch::Terminal;
 use xenstore_wire::DomainId;
 use xenwarden_model::Ask;
+use xenwarden_model::front::Call;
 
 use crate::book::{Bounds, Newcomer};
 use crate::config::Config;
 use crate::converter::{self, Found, Keeper, Site, SiteError, find_survivors};
 use crate::database::{DatabaseFault, Safety};
-use crate::event::{Event, Question};
+use crate::event::{Event, Question, Request};
+use crate::front::{Front, IdentityFault, TOLD_AFTER};
 use crate::graphics::Claim;
 use crate::host::{Host, Life};
 use crate::host_console::Login;
@@ -43,6 +45,9 @@ pub(crate) enum RunError {
     /// The records can't be read.
     #[error(transparent)]
     Database(#[from] DatabaseFault),
+    /// The host's identity can't be kept.
+    #[error(transparent)]
+    Identity(#[from] IdentityFault),
     /// Nobody could ask it.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -101,6 +106,12 @@ pub(crate) struct Agent {
     pub(crate) login: Login,
     /// Where that is, if a converter of an earlier agent has it.
     pub(crate) adopted_host_terminal: Option<Terminal>,
+    /// What is kept for the network front.
+    pub(crate) front: Front,
+    /// When the front's objects were last made; none where anything may have changed since.
+    pub(crate) front_seen: Option<Instant>,
+    /// When the front's clients are told of changes, where any wait and there may be some.
+    front_due: Option<Instant>,
 }
 
 /// Where events come from.
@@ -139,6 +150,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let mut ages = interval(AGE_EVERY);
     ages.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let login = config.host_console.login.clone().on_this_host();
+    let hostname = hostname();
+    let front = Front::open(&config.agent.state_dir, &config.login, &hostname)?;
     let mut agent = Agent {
         config,
         host: Host::default(),
@@ -150,13 +163,16 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         wakes: BTreeMap::new(),
         converter_reports,
         boot,
-        hostname: hostname(),
+        hostname,
         began: Instant::now(),
         store_lost: Some((Instant::now(), "it is only being connected to".to_owned())),
         attested_at: None,
         waiting: Vec::new(),
         login,
         adopted_host_terminal: None,
+        front,
+        front_seen: None,
+        front_due: None,
     };
     survivors.into_iter().for_each(|found| agent.take_over(found));
     notify::ready();
@@ -170,7 +186,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
 impl Agent {
     async fn serve(mut self, mut sources: Sources) {
         loop {
-            let event = sources.next(self.next_wake()).await;
+            let event = sources.next(self.next_wake(), self.front_due).await;
+            let is_news = event.is_news();
             let effects = match event {
                 Event::Store(report) => self.hear_store(report),
                 Event::Converter(life, report) => self.hear_converter(life, report),
@@ -178,13 +195,14 @@ impl Agent {
                     self.wakes.remove(&life);
                     self.host.hear(life, domain::Event::Due)
                 }
-                Event::Asked(Question { ask: Ask::Ready { domid }, asker, .. }) => {
-                    self.waiting.push(Waiting { domid, asker });
+                Event::Asked(question) => {
+                    self.hear_question(question);
                     Vec::new()
                 }
-                Event::Asked(Question { ask, asker, by }) => {
-                    // A client that went away needs no answer; what it asked for is done.
-                    let _ = asker.send(self.draft(ask, by));
+                Event::Tell => {
+                    self.front_due = None;
+                    self.refresh_front();
+                    self.tell_waiting();
                     Vec::new()
                 }
                 Event::Age => {
@@ -197,9 +215,26 @@ impl Agent {
                 self.perform(effect);
             }
             self.answer_waiting();
+            if is_news {
+                self.front_seen = None;
+                if self.front.is_waited_for() {
+                    self.front_due.get_or_insert_with(|| Instant::now() + TOLD_AFTER);
+                }
+            }
         }
         self.records.settle();
         tracing::info!(converters = self.keepers.len(), "xenwardend ends; its converters go on");
+    }
+
+    fn hear_question(&mut self, question: Question) {
+        let Question { request, asker, by } = question;
+        match request {
+            Request::Ask(Ask::Ready { domid }) => self.waiting.push(Waiting { domid, asker }),
+            Request::Call(Call::Wait { session, since, .. }) => self.wait(session, since, asker),
+            // A client that went away needs no answer; what it asked for is done.
+            Request::Ask(ask) => drop(asker.send(self.draft(ask, by))),
+            Request::Call(call) => drop(asker.send(self.draft_call(call))),
+        }
     }
 
     fn next_wake(&self) -> Option<(Instant, Life)> {
@@ -250,7 +285,13 @@ impl Agent {
 }
 
 impl Sources {
-    async fn next(&mut self, wake: Option<(Instant, Life)>) -> Event {
+    async fn next(&mut self, wake: Option<(Instant, Life)>, tell: Option<Instant>) -> Event {
+        let told = async {
+            match tell {
+                Some(at) => sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         let due = async {
             match wake {
                 Some((at, life)) => {
@@ -265,6 +306,7 @@ impl Sources {
             Some((life, report)) = self.converters.recv() => Event::Converter(life, report),
             Some(question) = self.questions.recv() => Event::Asked(question),
             life = due => Event::Due(life),
+            () = told => Event::Tell,
             _ = self.ages.tick() => Event::Age,
             _ = self.terminate.recv() => Event::End,
             _ = self.interrupt.recv() => Event::End,
@@ -280,6 +322,11 @@ impl Sources {
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Seconds since 1970.
+pub(crate) fn now_s() -> u64 {
+    now_ms() / 1000
 }
 
 fn days_ms(days: u32) -> u64 {

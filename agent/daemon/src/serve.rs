@@ -1,6 +1,6 @@
 //! agent.sock: one JSON request a line, one reply a line, a descriptor with a console.
 //!
-//! Clients are believed by SO_PEERCRED. Lines, connections and time are bounded; nothing is ever
+//! Clients are believed by SO_PEERCRED: root may ask everything, the network front its own list. Lines, connections and time are bounded; nothing is ever
 //! received but bytes: there is no room for a descriptor.
 
 use std::fs;
@@ -19,15 +19,20 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
+use xenwarden_model::front::{CALL_MAX, Call, WAIT_MAX_MS};
 use xenwarden_model::{REPLY_MAX, REQUEST_MAX, Refusal, RefusalCode, Reply};
 
 use crate::config::Agent as Settings;
-use crate::event::Question;
+use crate::event::{Question, Request};
+use crate::finish::Finished;
 
 /// The socket, below the run folder.
 const SOCKET: &str = "agent.sock";
 /// Clients at once; one more is closed at accept.
 pub(crate) const CLIENTS_MAX: usize = 64;
+/// Clients of the network front's at once: it has one for each call, for each of its own clients that
+/// waits for a change, and for each console that it has open.
+const FRONT_CLIENTS_MAX: usize = 4096;
 /// How long a request may take from its first byte to its last.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// How long a client may stay without asking.
@@ -65,8 +70,32 @@ pub(crate) enum ServeError {
 /// Who is served.
 #[derive(Debug, Clone, Copy)]
 struct Served {
-    /// The user beside root.
-    user: Option<Uid>,
+    /// The network front's user, beside root.
+    front: Option<Uid>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Root,
+    Front,
+}
+
+impl Client {
+    /// The longest request of such a client, in bytes.
+    fn request_max(self) -> usize {
+        match self {
+            Self::Root => REQUEST_MAX,
+            Self::Front => CALL_MAX,
+        }
+    }
+
+    fn read(self, line: &[u8]) -> serde_json::Result<Request> {
+        match self {
+            Self::Root => serde_json::from_slice(line).map(Request::Ask),
+            Self::Front => serde_json::from_slice(line).map(Request::Call),
+        }
+    }
 }
 
 /// Listens, and serves clients from now on.
@@ -76,19 +105,27 @@ pub(crate) fn listen(
 ) -> Result<(), ServeError> {
     let path = settings.run_dir.join(SOCKET);
     let group = settings.group.as_deref().map(find_group).transpose()?;
-    let user = settings.user.as_deref().map(find_user).transpose()?;
+    let front = settings.user.as_deref().map(find_user).transpose()?;
     let listener = bind(&settings.run_dir, &path, group)
         .map_err(|source| ServeError::Listen { path, source })?;
-    spawn_local(accept(listener, Served { user }, questions));
+    spawn_local(accept(listener, Served { front }, questions));
     Ok(())
 }
 
+/// A group by name, or by number where no name is given to it.
 fn find_group(name: &str) -> Result<nix::unistd::Gid, ServeError> {
+    if let Ok(number) = name.parse() {
+        return Ok(nix::unistd::Gid::from_raw(number));
+    }
     let found = Group::from_name(name).ok().flatten().map(|group| group.gid);
     found.ok_or_else(|| ServeError::Unknown { key: "group", name: name.to_owned() })
 }
 
+/// A user by name, or by number where no name is given to it.
 fn find_user(name: &str) -> Result<Uid, ServeError> {
+    if let Ok(number) = name.parse() {
+        return Ok(Uid::from_raw(number));
+    }
     let found = User::from_name(name).ok().flatten().map(|user| user.uid);
     found.ok_or_else(|| ServeError::Unknown { key: "user", name: name.to_owned() })
 }
@@ -110,7 +147,8 @@ fn bind(run_dir: &Path, path: &Path, group: Option<nix::unistd::Gid>) -> io::Res
 }
 
 async fn accept(listener: UnixListener, served: Served, questions: mpsc::Sender<Question>) {
-    let places = Rc::new(Semaphore::new(CLIENTS_MAX));
+    let roots_places = Rc::new(Semaphore::new(CLIENTS_MAX));
+    let fronts_places = Rc::new(Semaphore::new(FRONT_CLIENTS_MAX));
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -124,18 +162,22 @@ async fn accept(listener: UnixListener, served: Served, questions: mpsc::Sender<
             Ok(peer) => Uid::from_raw(peer.uid()),
             Err(_) => continue,
         };
-        if !uid.is_root() && served.user != Some(uid) {
-            tracing::warn!(%uid, "a client of this user is not served");
-            continue;
-        }
-        let places = Rc::clone(&places);
+        let (client, places) = match uid {
+            root if root.is_root() => (Client::Root, &roots_places),
+            front if served.front == Some(front) => (Client::Front, &fronts_places),
+            _ => {
+                tracing::warn!(%uid, "a client of this user is not served");
+                continue;
+            }
+        };
+        let places = Rc::clone(places);
         let questions = questions.clone();
         // With no place left the stream is dropped, which closes it.
         if places.available_permits() > 0 {
             spawn_local(async move {
                 if let Ok(_place) = places.try_acquire() {
                     // How a client goes is its own business.
-                    let _ = serve(stream, uid, questions).await;
+                    let _ = serve(stream, client, uid, questions).await;
                 }
             });
         }
@@ -144,33 +186,41 @@ async fn accept(listener: UnixListener, served: Served, questions: mpsc::Sender<
 
 async fn serve(
     mut stream: UnixStream,
+    client: Client,
     by: Uid,
     questions: mpsc::Sender<Question>,
 ) -> io::Result<()> {
     let mut read = Vec::new();
+    // What the client has open: it ends with the connection.
+    let mut opened = Vec::new();
     loop {
-        let line = match read_line(&mut stream, &mut read).await? {
+        let idle = if opened.is_empty() { Some(IDLE_TIME) } else { None };
+        let line = match read_line(&mut stream, &mut read, client.request_max(), idle).await? {
             Line::Whole(line) => line,
             Line::End => return Ok(()),
             Line::TooLong => {
-                let message = format!("the request has more than {REQUEST_MAX} bytes");
+                let message = format!("the request has more than {} bytes", client.request_max());
                 let code = RefusalCode::TooLong;
                 return send(&mut stream, &Reply::Refused(Refusal { code, message }), None).await;
             }
         };
-        match serde_json::from_slice(&line) {
-            Ok(ask) => {
+        match client.read(&line) {
+            Ok(request) => {
+                let waits = matches!(request, Request::Call(Call::Wait { .. }));
+                let (limit, late) = patience(&request);
                 let (asker, draft) = oneshot::channel();
-                let asked = questions.send(Question { ask, by, asker }).await;
+                let asked = questions.send(Question { request, by, asker }).await;
                 let drafted = match asked {
-                    Ok(()) => timeout(DRAFT_TIME, draft).await,
+                    Ok(()) if waits => unless_gone(&stream, timeout(limit, draft)).await,
+                    Ok(()) => Some(timeout(limit, draft).await),
                     Err(_) => return Ok(()),
                 };
-                let (reply, descriptor) = match drafted {
-                    Ok(Ok(draft)) => draft.finish().await,
-                    Ok(Err(_)) => return Ok(()),
-                    Err(_) => (Reply::Refused(late()), None),
+                let Finished { reply, descriptor, open } = match drafted {
+                    Some(Ok(Ok(draft))) => draft.finish().await,
+                    Some(Ok(Err(_))) | None => return Ok(()),
+                    Some(Err(_)) => late.into(),
                 };
+                opened.extend(open);
                 send(&mut stream, &reply, descriptor).await?;
             }
             Err(error) => {
@@ -182,9 +232,34 @@ async fn serve(
     }
 }
 
-fn late() -> Refusal {
-    let message = format!("it was not so within {} s", DRAFT_TIME.as_secs());
-    Refusal { code: RefusalCode::Failed, message }
+/// How long a draft may take, and what is said when it takes longer.
+fn patience(request: &Request) -> (Duration, Reply) {
+    match request {
+        Request::Call(Call::Wait { since, limit_ms, .. }) => {
+            let limit = (*limit_ms).min(WAIT_MAX_MS);
+            (Duration::from_millis(limit.into()), Reply::Moment(*since))
+        }
+        Request::Ask(_) | Request::Call(_) => {
+            let message = format!("it was not so within {} s", DRAFT_TIME.as_secs());
+            (DRAFT_TIME, Reply::Refused(Refusal { code: RefusalCode::Failed, message }))
+        }
+    }
+}
+
+/// What comes, unless the client has said before that it sends no more: the front does so only when
+/// it has gone.
+async fn unless_gone<T>(stream: &UnixStream, coming: impl Future<Output = T>) -> Option<T> {
+    let gone = async {
+        // Readable is also who has sent its next request already: such a one is still there.
+        match stream.ready(Interest::READABLE).await {
+            Ok(ready) if !ready.is_read_closed() => std::future::pending().await,
+            Ok(_) | Err(_) => (),
+        }
+    };
+    tokio::select! {
+        came = coming => Some(came),
+        () = gone => None,
+    }
 }
 
 /// What was read of a client.
@@ -195,7 +270,12 @@ enum Line {
 }
 
 /// Reads up to a line's end. A client that is silent, or stops half-way, is let go.
-async fn read_line(stream: &mut UnixStream, read: &mut Vec<u8>) -> io::Result<Line> {
+async fn read_line(
+    stream: &mut UnixStream,
+    read: &mut Vec<u8>,
+    length_max: usize,
+    idle: Option<Duration>,
+) -> io::Result<Line> {
     let mut began = None;
     loop {
         if let Some(end) = read.iter().position(|byte| *byte == b'\n') {
@@ -204,7 +284,7 @@ async fn read_line(stream: &mut UnixStream, read: &mut Vec<u8>) -> io::Result<Li
             line.pop();
             return Ok(Line::Whole(line));
         }
-        if read.len() > REQUEST_MAX {
+        if read.len() > length_max {
             return Ok(Line::TooLong);
         }
         if !read.is_empty() {
@@ -212,7 +292,7 @@ async fn read_line(stream: &mut UnixStream, read: &mut Vec<u8>) -> io::Result<Li
         }
         let patience = match began {
             Some(began) => REQUEST_TIME.saturating_sub(began.elapsed()),
-            None => IDLE_TIME,
+            None => idle.unwrap_or(Duration::MAX),
         };
         let mut chunk = [0; CHUNK];
         // Without room for control data the kernel drops any descriptor that a client sends.
@@ -268,9 +348,9 @@ mod tests {
     use crate::answer::Draft;
 
     /// Serves one client that sends `sent` and says no more; what it hears.
-    fn converse(sent: Vec<u8>) -> Vec<u8> {
+    fn converse_as(client: Client, sent: Vec<u8>) -> Vec<u8> {
         let (ours, mut theirs) = StdStream::pair().unwrap();
-        let client = std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             let mut heard = Vec::new();
             // A server that has heard enough may close first.
             let _ = theirs.write_all(&sent);
@@ -281,9 +361,9 @@ mod tests {
         LocalSet::new().block_on(&runtime, async {
             let (questions, mut asked) = mpsc::channel::<Question>(1);
             spawn_local(async move {
-                while let Some(Question { ask, asker, .. }) = asked.recv().await {
-                    let reply = match ask {
-                        Ask::Status => Reply::Done,
+                while let Some(Question { request, asker, .. }) = asked.recv().await {
+                    let reply = match request {
+                        Request::Ask(Ask::Status) => Reply::Done,
                         other => panic!("{other:?}"),
                     };
                     asker.send(Draft::Whole(reply)).unwrap();
@@ -291,9 +371,13 @@ mod tests {
             });
             ours.set_nonblocking(true).unwrap();
             let us = Uid::current();
-            let _ = serve(UnixStream::from_std(ours).unwrap(), us, questions).await;
+            let _ = serve(UnixStream::from_std(ours).unwrap(), client, us, questions).await;
         });
-        client.join().unwrap().unwrap_or_default()
+        thread.join().unwrap().unwrap_or_default()
+    }
+
+    fn converse(sent: Vec<u8>) -> Vec<u8> {
+        converse_as(Client::Root, sent)
     }
 
     const DONE: &str = "{\"reply\":\"done\"}\n";
@@ -320,6 +404,14 @@ mod tests {
         let heard = String::from_utf8(converse(vec![b'x'; REQUEST_MAX + CHUNK + 1])).unwrap();
         // The client may hear of a reset instead, as it wrote what nobody read.
         assert!(heard.is_empty() || heard.contains("too-long"), "{heard}");
+    }
+
+    #[test]
+    fn the_front_has_its_own_list_and_root_has_not() {
+        let asked = converse_as(Client::Front, b"{\"ask\":\"status\"}\n".to_vec());
+        assert!(String::from_utf8(asked).unwrap().contains("malformed"));
+        let call = b"{\"call\":\"logout\",\"session\":\"OpaqueRef:00000000-0000-0000-0000-000000000001\"}\n";
+        assert!(String::from_utf8(converse(call.to_vec())).unwrap().contains("malformed"));
     }
 
     #[test]

@@ -1,21 +1,27 @@
 //! Records of the Management API (VM, console) and the agent's socket protocol.
 //!
 //! Values only: no socket, no file, no clock. The daemon keeps the records and answers; the
-//! command line (and later the network front) asks.
+//! command line asks by the list of [`Ask`], the network front by the shorter one of
+//! [`front::Call`].
 
 mod audit;
 mod console;
+pub mod front;
 mod name;
+mod object;
 mod protocol;
+mod reference;
 mod status;
 mod vm;
 
 pub use audit::{ConverterAudit, Property};
 pub use console::{Console, ConsoleProtocol};
 pub use name::{Choice, choose};
+pub use object::{Class, ConsoleObject, HostObject, Map, Object, PoolObject, TaskObject, VmObject};
 pub use protocol::{
     Ask, ConsoleOpened, REPLY_MAX, REQUEST_MAX, Refusal, RefusalCode, Reply, VmMap,
 };
+pub use reference::{NoReference, Reference, SessionKey};
 pub use status::{Problem, Severity, Status};
 pub use vm::{ConsoleState, PowerState, Vm};
 

@@ -1,13 +1,16 @@
 //! The agent's socket protocol: one JSON value a line, one reply a request.
 //!
 //! A closed list of bounded requests. The agent believes uid 0 and the network front's uid by
-//! `SO_PEERCRED`; it sends a descriptor with [`Reply::Console`] and never receives one.
+//! `SO_PEERCRED`: uid 0 has [`Ask`], the front [`crate::front::Call`] alone. It sends a descriptor
+//! with [`Reply::Console`] and never receives one.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::audit::ConverterAudit;
 use crate::console::ConsoleProtocol;
+use crate::front::{Changes, Moment, Opened, SessionInfo};
+use crate::reference::Reference;
 use crate::status::Status;
 use crate::vm::{ConsoleState, Vm};
 
@@ -82,7 +85,7 @@ pub enum Ask {
     },
 }
 
-/// A map of a VM's record that users may write.
+/// A map of a VM's record that users may write. Other objects have an `other_config` alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VmMap {
@@ -108,8 +111,18 @@ pub enum Reply {
     Ready(ConsoleState),
     /// It is done.
     Done,
-    /// To [`Ask::Console`], with a descriptor.
+    /// To [`Ask::Console`] and [`crate::front::Call::Open`], with a descriptor.
     Console(ConsoleOpened),
+    /// To [`crate::front::Call::Login`].
+    Opened(Opened),
+    /// To [`crate::front::Call::Session`].
+    Session(SessionInfo),
+    /// To [`crate::front::Call::Changes`].
+    Changes(Box<Changes>),
+    /// To [`crate::front::Call::Wait`] and [`crate::front::Call::Inject`].
+    Moment(Moment),
+    /// To [`crate::front::Call::CreateTask`].
+    Reference(Reference),
     /// It is not done, and why.
     Refused(Refusal),
 }
@@ -147,6 +160,18 @@ pub enum RefusalCode {
     Malformed,
     /// There is no such VM.
     UnknownVm,
+    /// There is no such object, or it has no such map.
+    UnknownObject,
+    /// User and password don't fit together.
+    WrongPassword,
+    /// Too many wrong passwords came from that address: it waits.
+    Slowed,
+    /// There is no such session, or it has expired.
+    NoSession,
+    /// The session's user may not.
+    Forbidden,
+    /// The VM is halted, and this needs it running.
+    Halted,
     /// A record of that name or uuid is there already.
     Exists,
     /// The VM runs, and this needs it halted.

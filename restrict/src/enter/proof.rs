@@ -10,7 +10,7 @@ use nix::sys::prctl;
 use nix::unistd::{self, setgid, setresuid};
 
 use super::privilege;
-use crate::plan::Plan;
+use crate::plan::{Plan, SHOWN};
 
 /// Something that must be impossible by now, and is not.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +33,7 @@ pub enum Leak {
     NewPrivileges,
     /// The process can be traced or leave a core.
     Dumpable,
-    /// The root is not an empty directory.
+    /// The root is not an empty directory, but for what the plan shows in it.
     Root,
     /// The root can be written to.
     WritableRoot,
@@ -82,7 +82,11 @@ pub(super) fn prove(plan: &Plan, last_capability: libc::c_ulong) -> Result<(), L
     hold(prctl::get_no_new_privs() == Ok(true), Leak::NewPrivileges)?;
     hold(prctl::get_dumpable() == Ok(false), Leak::Dumpable)?;
 
-    let empty = std::fs::read_dir("/").is_ok_and(|mut entries| entries.next().is_none());
+    let shown = plan.shown().map(|_| SHOWN.trim_start_matches('/'));
+    let empty = std::fs::read_dir("/").is_ok_and(|mut entries| {
+        entries
+            .all(|entry| entry.is_ok_and(|entry| Some(entry.file_name()) == shown.map(Into::into)))
+    });
     hold(empty, Leak::Root)?;
     hold(std::fs::create_dir("/made").is_err(), Leak::WritableRoot)
 }

@@ -22,10 +22,12 @@ system_calls! {
     clone SYS_clone
     clone3 SYS_clone3
     close SYS_close
+    connect SYS_connect
     delete_module SYS_delete_module
     epoll_create1 SYS_epoll_create1
     epoll_ctl SYS_epoll_ctl
     epoll_wait SYS_epoll_wait
+    eventfd2 SYS_eventfd2
     execveat SYS_execveat
     exit SYS_exit
     exit_group SYS_exit_group
@@ -39,7 +41,10 @@ system_calls! {
     fstat SYS_fstat
     fsync SYS_fsync
     ftruncate SYS_ftruncate
+    futex SYS_futex
+    getpeername SYS_getpeername
     getrandom SYS_getrandom
+    getsockname SYS_getsockname
     getsockopt SYS_getsockopt
     init_module SYS_init_module
     io_uring_enter SYS_io_uring_enter
@@ -83,6 +88,7 @@ system_calls! {
     restart_syscall SYS_restart_syscall
     rt_sigprocmask SYS_rt_sigprocmask
     rt_sigreturn SYS_rt_sigreturn
+    sched_yield SYS_sched_yield
     sendto SYS_sendto
     setdomainname SYS_setdomainname
     sethostname SYS_sethostname
@@ -92,6 +98,7 @@ system_calls! {
     shutdown SYS_shutdown
     sigaltstack SYS_sigaltstack
     socket SYS_socket
+    socketpair SYS_socketpair
     statx SYS_statx
     swapoff SYS_swapoff
     swapon SYS_swapon

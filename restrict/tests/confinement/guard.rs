@@ -107,7 +107,7 @@ impl Cell {
         limit: Duration,
     ) -> Result<Captive, SpawnError> {
         let network = match self.plan.network() {
-            Network::Own => "own",
+            Network::Own | Network::Host => "own",
             Network::Join(_) => "join",
         };
         let arguments = [deed, &self.plan.uid().to_string(), network];

@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::demo::DemoError;
+use crate::demo::front::Front;
 use crate::demo::guest::spawn_bound;
 use crate::demo::places::{Places, Slot, program};
 use crate::visible::visible;
@@ -52,11 +53,18 @@ impl Daemon {
     }
 
     /// Our agent.
-    pub(super) fn agent(places: &Places, slot: &Slot) -> Result<Self, DemoError> {
+    pub(super) fn agent(places: &Places, slot: &Slot, front: &Front) -> Result<Self, DemoError> {
         let converter = program("vncterm")?;
-        places.write_config(&configuration(places, slot, &converter))?;
+        places.write_users(&front.users()?)?;
+        places.write_config(&configuration(places, slot, &converter, front))?;
         let words = ["--config".into(), places.config().into_os_string()];
         Self::start("xenwardend", &words, Vec::new(), places)
+    }
+
+    /// Our network front, which reads the agent's configuration.
+    pub(super) fn api(places: &Places) -> Result<Self, DemoError> {
+        let words = ["--config".into(), places.config().into_os_string()];
+        Self::start("xenwarden-api", &words, Vec::new(), places)
     }
 
     fn start(
@@ -145,13 +153,15 @@ fn ending(status: ExitStatus) -> String {
 }
 
 /// The agent's configuration: everything that a production agent would have for itself.
-fn configuration(places: &Places, slot: &Slot, converter: &Path) -> String {
+fn configuration(places: &Places, slot: &Slot, converter: &Path, front: &Front) -> String {
     let quoted = |path: &Path| toml_string(&path.to_string_lossy());
     format!(
         "# Written by `xenwarden demo`.\n\
          [agent]\n\
          run_dir = {run}\n\
          state_dir = {state}\n\
+         user = \"{front_uid}\"\n\
+         group = \"{front_uid}\"\n\
          [xenstore]\n\
          socket = {socket}\n\
          [consoles]\n\
@@ -164,7 +174,15 @@ fn configuration(places: &Places, slot: &Slot, converter: &Path) -> String {
          orphan_s = {ORPHAN_S}\n\
          tty_wait_s = {TTY_WAIT_S}\n\
          [host_console]\n\
-         login = \"\"\n",
+         login = \"\"\n\
+         [api]\n\
+         listen = \"{address}\"\n\
+         [login]\n\
+         method = \"file\"\n\
+         users_file = {users}\n",
+        front_uid = slot.front(),
+        address = front.address,
+        users = quoted(&places.users()),
         run = quoted(&places.run()),
         state = quoted(&places.state()),
         socket = quoted(&places.xenstore()),

@@ -30,7 +30,7 @@ const SLOTS: u16 = (TEXT_FIRST - VNC_FIRST) / DOMAINS_MAX;
 const VNC_FIRST: u16 = 5900;
 const TEXT_FIRST: u16 = 9500;
 
-/// Where the locks of user ids are.
+/// Where the locks of user ids and ports are.
 const LOCKS: &str = "/run/lock";
 
 /// A home is a folder, and no link to one of somebody else's.
@@ -176,6 +176,24 @@ impl Places {
         self.run().join("xenwarden.toml")
     }
 
+    /// Who may log in at the network front.
+    pub(super) fn users(&self) -> PathBuf {
+        self.run().join("users")
+    }
+
+    /// The network front's certificate.
+    pub(super) fn certificate(&self) -> PathBuf {
+        self.state().join("tls/cert.pem")
+    }
+
+    /// Writes the file of users, root's alone.
+    pub(super) fn write_users(&self, text: &str) -> Result<(), DemoError> {
+        let path = self.users();
+        let written = fs::write(&path, text)
+            .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o600)));
+        written.map_err(|source| DemoError::Folder { path, source })
+    }
+
     /// Writes the agent's configuration.
     pub(super) fn write_config(&self, text: &str) -> Result<(), DemoError> {
         let path = self.config();
@@ -239,7 +257,7 @@ impl Slot {
             if in_use.range(base..base + UIDS).next().is_some() {
                 continue;
             }
-            let Some(lock) = lock(base)? else {
+            let Some(lock) = lock(&format!("uids-{base}"))? else {
                 continue;
             };
             let slot = Self { number, _lock: lock };
@@ -258,6 +276,11 @@ impl Slot {
     /// The user id of a guest.
     pub(super) fn guest(&self, domid: u16) -> u32 {
         base_of(self.number) + UIDS / 2 + u32::from(domid)
+    }
+
+    /// The user id of the network front: the last, which no guest has.
+    pub(super) fn front(&self) -> u32 {
+        base_of(self.number) + UIDS - 1
     }
 
     /// Every user id of the demo.
@@ -288,9 +311,9 @@ fn base_of(slot: u16) -> u32 {
     UIDS_FIRST + u32::from(slot) * UIDS
 }
 
-/// The lock of a range of user ids, if nobody holds it.
-fn lock(base: u32) -> Result<Option<Flock<File>>, DemoError> {
-    let path = Path::new(LOCKS).join(format!("xenwarden-uids-{base}"));
+/// The lock of something that this host has once, if nobody holds it.
+pub(super) fn lock(what: &str) -> Result<Option<Flock<File>>, DemoError> {
+    let path = Path::new(LOCKS).join(format!("xenwarden-{what}"));
     let failed = |source| DemoError::Lock { path: path.clone(), source };
     fs::create_dir_all(LOCKS).map_err(failed)?;
     let file = OpenOptions::new()

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::demo::front;
 use crate::table::padded;
 
 /// A guest, as the demo shows it.
@@ -27,14 +28,21 @@ pub(super) struct Console {
     pub(super) confined: bool,
 }
 
+/// The network front, and the certificate that clients know it by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Front<'a> {
+    pub(super) front: &'a front::Front,
+    pub(super) certificate: &'a Path,
+}
+
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     agent: &'a Path,
     xenstore: &'a Path,
-    api: Option<&'a str>,
-    username: Option<&'a str>,
-    password: Option<&'a str>,
-    ca: Option<&'a Path>,
+    api: String,
+    username: &'a str,
+    password: &'a str,
+    ca: &'a Path,
     domains: Vec<Entry<'a>>,
 }
 
@@ -48,10 +56,11 @@ struct Entry<'a> {
     converter_pid: Option<i32>,
 }
 
-/// demo.json. What belongs to the network front is null: there is none yet.
+/// demo.json.
 pub(super) fn json(
     agent: &Path,
     xenstore: &Path,
+    front: &Front<'_>,
     guests: &[Guest],
 ) -> Result<String, serde_json::Error> {
     let domains = guests
@@ -65,13 +74,20 @@ pub(super) fn json(
             converter_pid: guest.console.as_ref().map(|console| console.converter_pid),
         })
         .collect();
-    let document =
-        Document { agent, xenstore, api: None, username: None, password: None, ca: None, domains };
+    let document = Document {
+        agent,
+        xenstore,
+        api: front.front.url(),
+        username: front.front.user,
+        password: &front.front.password,
+        ca: front.certificate,
+        domains,
+    };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
 /// The table, and what to do next.
-pub(super) fn table(agent: &Path, guests: &[Guest]) -> String {
+pub(super) fn table(agent: &Path, front: &Front<'_>, guests: &[Guest]) -> String {
     let mut text = String::from(
         "xenwarden demo is running, no Xen needed.                      \
          (Ctrl-C stops it and cleans up)\n\n",
@@ -105,6 +121,13 @@ pub(super) fn table(agent: &Path, guests: &[Guest]) -> String {
         let vnc = console.vnc_port.map_or_else(|| "-".to_owned(), local);
         line([&guest.name, &domid, &vnc, &local(console.text_port), confined]);
     }
+    text.push_str(&format!(
+        "\n  API       {}     user {}   password {}   (ca: {})",
+        front.front.url(),
+        front.front.user,
+        front.front.password,
+        quoted(front.certificate),
+    ));
     text.push_str(&format!("\n  Agent     export XENWARDEN_AGENT={}\n", quoted(agent)));
     let shown = guests.iter().find_map(|guest| Some((guest, guest.console.as_ref()?)));
     if let Some((guest, console)) = shown {
@@ -155,15 +178,29 @@ mod tests {
         vec![guest(1, Some(console(1))), guest(2, Some(console(2))), guest(3, None)]
     }
 
+    fn a_front() -> front::Front {
+        front::Front {
+            address: ([127, 0, 0, 1], 8443).into(),
+            user: "demo",
+            password: "0123456789ab".to_owned(),
+            _lock: None,
+        }
+    }
+
     #[test]
     fn the_table_looks_as_it_should() {
-        let text = table(Path::new("demo/run/agent.sock"), &guests());
+        let front = a_front();
+        let front = Front { front: &front, certificate: Path::new("demo/state/tls/cert.pem") };
+        let text = table(Path::new("demo/run/agent.sock"), &front, &guests());
         assert_eq!(text, include_str!("../../tests/golden/demo-table.txt"));
     }
 
     #[test]
     fn demo_json_has_every_field_of_the_contract() {
-        let text = json(Path::new("/d/run/agent.sock"), Path::new("/d/run/xenstored"), &guests());
+        let front = a_front();
+        let front = Front { front: &front, certificate: Path::new("/d/state/tls/cert.pem") };
+        let (agent, xenstore) = (Path::new("/d/run/agent.sock"), Path::new("/d/run/xenstored"));
+        let text = json(agent, xenstore, &front, &guests());
         assert_eq!(
             text.expect("a demo can be written"),
             include_str!("../../tests/golden/demo.json")
@@ -176,7 +213,9 @@ mod tests {
         if let Some(console) = &mut guests[0].console {
             console.confined = false;
         }
-        let text = table(Path::new("/s"), &guests);
+        let front = a_front();
+        let front = Front { front: &front, certificate: Path::new("/c") };
+        let text = table(Path::new("/s"), &front, &guests);
         assert!(text.contains("127.0.0.1:9501    NO: see xenwarden audit"), "{text}");
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::net::TcpStream;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use xenwarden_model::{Ask, ConsoleState, PowerState, Reply, Vm, VmMap};
 use crate::agent::{Agent, AgentError, Connection};
 use crate::args::DemoArgs;
 use crate::demo::daemons::Daemon;
+use crate::demo::front::Front;
 use crate::demo::guest::Guest;
 use crate::demo::inside::GuestArgs;
 use crate::demo::places::{Places, Slot, processes};
@@ -63,6 +65,8 @@ pub(super) struct Stage<'a> {
     slot: &'a Slot,
     store: Daemon,
     agent: Daemon,
+    api: Daemon,
+    front: Front,
     client: Client,
     events: Events,
     actors: Vec<Actor>,
@@ -71,8 +75,12 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Starts the store and then the agent, and waits until both answer.
-    pub(super) async fn set(places: &'a Places, slot: &'a Slot) -> Result<Self, DemoError> {
+    /// Starts the store, the agent and the network front, and waits until each answers.
+    pub(super) async fn set(
+        places: &'a Places,
+        slot: &'a Slot,
+        front: Front,
+    ) -> Result<Self, DemoError> {
         let ready_until = Instant::now() + READY_WAIT;
         eprintln!("starting xenstored");
         let mut store = Daemon::store(places)?;
@@ -80,11 +88,27 @@ impl<'a> Stage<'a> {
         let connect = async || Client::connect(&socket).await.ok();
         let (client, events) = answer(&mut store, ready_until, connect).await?;
         eprintln!("starting xenwardend");
-        let mut agent = Daemon::agent(places, slot)?;
+        let mut agent = Daemon::agent(places, slot, &front)?;
         let greet = async || ask(places, Ask::Status).await.ok();
         answer(&mut agent, ready_until, greet).await?;
+        eprintln!("starting xenwarden-api");
+        let mut api = Daemon::api(places)?;
+        let reach = async || TcpStream::connect(front.address).await.ok();
+        answer(&mut api, ready_until, reach).await?;
         let (actors, guests) = (Vec::new(), JoinSet::new());
-        Ok(Self { places, slot, store, agent, client, events, actors, guests, ready_until })
+        Ok(Self {
+            places,
+            slot,
+            store,
+            agent,
+            api,
+            front,
+            client,
+            events,
+            actors,
+            guests,
+            ready_until,
+        })
     }
 
     /// Makes the guests' records, and switches one guest's console off while it isn't running.
@@ -218,9 +242,11 @@ impl<'a> Stage<'a> {
     pub(super) fn announce(&self, guests: &[report::Guest]) -> Result<(), DemoError> {
         let (agent, xenstore) = (self.places.agent(), self.places.xenstore());
         let mut out = std::io::stdout().lock();
-        out.write_all(report::table(&agent, guests).as_bytes())?;
+        let ca = self.places.certificate();
+        let front = report::Front { front: &self.front, certificate: &ca };
+        out.write_all(report::table(&agent, &front, guests).as_bytes())?;
         out.flush()?;
-        self.places.write_json(&report::json(&agent, &xenstore, guests)?)
+        self.places.write_json(&report::json(&agent, &xenstore, &front, guests)?)
     }
 
     /// Starts again whatever ends, as an init system would, for ever.
@@ -232,6 +258,7 @@ impl<'a> Stage<'a> {
                     self.tell_again().await?;
                 }
                 how = self.agent.ended() => again(&mut self.agent, &how).await?,
+                how = self.api.ended() => again(&mut self.api, &how).await?,
                 Some(ended) = self.guests.join_next() => {
                     let why = match ended {
                         Ok(Ok(())) => "it has ended".to_owned(),
@@ -272,6 +299,7 @@ impl<'a> Stage<'a> {
         let converters = self.slot.converters()..self.slot.guest(0);
         self.processes_end(&converters).await;
         self.guests.shutdown().await;
+        self.api.stop().await;
         self.agent.stop().await;
         self.store.stop().await;
         self.processes_end(&self.slot.user_ids()).await;

@@ -1,0 +1,120 @@
+//! The network front, as clients use it that others have written, and as attackers would.
+
+use std::path::Path;
+use std::process::Command;
+
+use acceptance::deadline::Deadline;
+use acceptance::program;
+use acceptance::world::Demo;
+
+/// How long a client may take, its installation aside.
+const CLIENT_S: u64 = 120;
+/// How long its installation may take.
+const SETUP_S: u64 = 300;
+
+/// Runs one of the clients against a demo, with what it needs of others; it fails by itself.
+fn client(demo: &Demo, name: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients");
+    let mut setup = Command::new(folder.join("setup"));
+    let installed = program::run_well(&mut setup, Deadline::seconds(SETUP_S));
+    let installed = Path::new(installed.trim());
+    let mut command = if name.ends_with(".mjs") {
+        program::system("node", "nodejs")
+    } else {
+        let mut python = Command::new(installed.join("venv/bin/python3"));
+        python.arg("-B");
+        python
+    };
+    command.arg(folder.join(name)).arg(demo.folder.path().join("demo.json")).arg(installed);
+    let said = program::run_well(&mut command, Deadline::seconds(CLIENT_S));
+    assert_eq!(said.lines().last(), Some("good"), "{said}");
+}
+
+#[test]
+fn the_seeds_nine_steps_end_at_a_screen() {
+    let demo = Demo::start(["--domains", "1"]);
+    client(&demo, "seed_steps.py");
+    let said = demo.said();
+    let password = std::fs::read_to_string(demo.folder.path().join("demo.json")).unwrap();
+    let password = password.split("\"password\": \"").nth(1).unwrap().split('"').next().unwrap();
+    // The table shows it; no log does.
+    assert!(!logs(&demo).contains(password));
+    assert!(said.contains("console opened"), "{said}");
+    Deadline::seconds(CLIENT_S).until("the console's end is noted", || {
+        demo.said().contains("console closed").then_some(())
+    });
+    demo.end();
+}
+
+/// What the demo's programs have logged.
+fn logs(demo: &Demo) -> String {
+    let log = |name: &str| {
+        let path = demo.folder.path().join("log").join(name);
+        std::fs::read_to_string(path).expect("the demo keeps its logs")
+    };
+    ["xenwardend.log", "xenwarden-api.log"].map(log).concat()
+}
+
+#[test]
+fn every_clients_connect_opens_and_every_error_is_the_originals() {
+    let demo = Demo::start(["--domains", "3"]);
+    client(&demo, "connect_replays.py");
+    assert!(!logs(&demo).contains("OpaqueRef"), "a session or a query has reached a log");
+    demo.end();
+}
+
+#[test]
+fn an_unmodified_library_watches_objects_and_sees_a_change() {
+    let demo = Demo::start(["--domains", "1"]);
+    client(&demo, "watch.mjs");
+    demo.end();
+}
+
+#[test]
+fn a_console_outlives_the_agent_and_a_session_the_front() {
+    let demo = Demo::start(["--domains", "1"]);
+    client(&demo, "survival.py");
+    demo.end();
+}
+
+#[test]
+fn a_front_that_was_taken_over_has_its_sessions_and_no_more() {
+    let demo = Demo::start(["--domains", "1"]);
+    client(&demo, "taken_over.py");
+    demo.end();
+}
+
+#[test]
+fn calls_errors_and_events_are_the_originals() {
+    let demo = Demo::start(["--domains", "1"]);
+    client(&demo, "calls.py");
+    demo.end();
+}
+
+#[test]
+fn bad_input_gets_its_error_and_hurts_nobody() {
+    let demo = Demo::start(["--domains", "3"]);
+    client(&demo, "bad_input.py");
+    demo.end();
+}
+
+#[test]
+fn the_front_has_given_everything_up() {
+    let demo = Demo::start(["--domains", "1"]);
+    let front = demo.process_of("xenwarden-api");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", front.pid)).unwrap();
+    let line = |name: &str| {
+        let found = status.lines().find_map(|line| line.strip_prefix(name));
+        found.unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(line("Uid:").iter().chain(&line("Gid:")).all(|id| id != "0"), "{status}");
+    assert!(line("Groups:").is_empty(), "{status}");
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+        assert_eq!(line(set), ["0000000000000000"], "{set}");
+    }
+    assert_eq!((line("NoNewPrivs:"), line("Seccomp:")), (vec!["1".into()], vec!["2".into()]));
+    let root = std::fs::read_dir(format!("/proc/{}/root", front.pid)).unwrap();
+    let names: Vec<_> = root.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["agent"]);
+    demo.end();
+}
