@@ -1,5 +1,5 @@
-//! The part of the daemon that stays root: it starts the store's process, lets clients in, says
-//! which domains live, and ends with it.
+//! The part of the daemon that stays root: it starts the store's process, and another one where it
+//! ends; lets clients in, and keeps a copy of each; and says which domains live.
 //!
 //! Nothing that a guest or a client writes is read here. What the store prints is passed on, and
 //! what it asks is a list of domains' numbers.
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::sockopt::ReceiveTimeout;
@@ -44,6 +45,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN_S: i64 = 20;
 /// How long nobody is let in where there is no room for anybody.
 const FULL_FOR: Duration = Duration::from_millis(100);
+/// A copy of each client that the store may have, and a few of its own.
+const OPEN_FILES: u64 = 4096 + 64;
 /// A store that ends sooner after its start has a short life.
 const SHORT_LIFE: Duration = Duration::from_secs(10);
 /// So many in a row are too many.
@@ -123,6 +126,7 @@ impl Parent {
         // Before there is a child whose end could be missed.
         let signals = take_signals().map_err(ParentError::Signals)?;
         restrict::become_subreaper().map_err(ParentError::Prepare)?;
+        hold_many().map_err(|errno| ParentError::Prepare(errno.into()))?;
         let ledger = ledger::create().map_err(ParentError::Prepare)?;
         let started = launch(options, &ledger)?;
         let mut parent = Self {
@@ -536,6 +540,12 @@ fn take_signals() -> Result<SignalFd, Errno> {
     }
     signals.thread_block()?;
     SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// Lets this process hold a copy of every client that the store may have, as far as it may.
+fn hold_many() -> Result<(), Errno> {
+    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, now.max(OPEN_FILES).min(most), most)
 }
 
 /// A pair of sockets that carry packets.
