@@ -172,16 +172,19 @@ impl Tree {
         }
     }
 
-    /// Visits the nodes on the way to a path and the one there, as far as there are any.
-    pub(crate) fn walk_to(&self, path: &Path, mut visit: impl FnMut(&Path, &Node, bool)) {
-        let mut here = Path::root();
+    /// Visits the nodes on the way to a path and the one there, as far as there are any, each with
+    /// its path as text.
+    pub(crate) fn walk_to(&self, path: &Path, mut visit: impl FnMut(&str, &Node, bool)) {
+        let text = path.as_str();
         let mut node = self.root.as_ref();
-        visit(&here, node, path.is_root());
-        for name in path.names() {
-            let Some(child) = node.children.get(name.as_str()) else { return };
-            let Ok(below) = here.child(&name) else { return };
-            (here, node) = (below, child.as_ref());
-            visit(&here, node, here == *path);
+        visit("/", node, path.is_root());
+        let mut end = 0;
+        for step in path.components() {
+            let Some(child) = node.children.get(step) else { return };
+            // A slash, and the step.
+            end += 1 + step.len();
+            node = child.as_ref();
+            visit(text.get(..end).unwrap_or(text), node, end == text.len());
         }
     }
 

@@ -61,7 +61,7 @@ impl Store {
             });
         }
         self.tree.walk(|path, node| {
-            record(&mut out, Kind::Node, |fields| node_fields(fields, path, node));
+            record(&mut out, Kind::Node, |fields| node_fields(fields, path.as_str(), node));
         });
         for (domain, known) in &self.domains {
             record(&mut out, Kind::Domain, |fields| domain_fields(fields, *domain, known));
@@ -295,7 +295,7 @@ impl Store {
 
     pub(super) fn note_node(&mut self, path: &Path) {
         if let Some(node) = self.tree.find(path) {
-            self.journal.note(Kind::Node, |fields| node_fields(fields, path, node));
+            self.journal.note(Kind::Node, |fields| node_fields(fields, path.as_str(), node));
         }
     }
 }
@@ -334,8 +334,8 @@ fn read_limits(fields: &mut Taken<'_>) -> Option<Limits> {
     Some(Limits { quota, rates })
 }
 
-fn node_fields(fields: &mut Fields<'_>, path: &Path, node: &Node) {
-    fields.path(path);
+fn node_fields(fields: &mut Fields<'_>, path: &str, node: &Node) {
+    fields.bytes(path.as_bytes());
     fields.permissions(node.permissions());
     fields.bytes(node.value());
 }
