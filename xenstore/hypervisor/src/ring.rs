@@ -129,11 +129,7 @@ impl Ring {
     }
 
     /// Writes bytes, and has it noted how many before the guest is told that they are there.
-    pub fn send_noted(
-        &mut self,
-        bytes: &[u8],
-        note: impl FnOnce(usize),
-    ) -> Result<usize, Broken> {
+    pub fn send_noted(&mut self, bytes: &[u8], note: impl FnOnce(usize)) -> Result<usize, Broken> {
         let interface = self.page.interface();
         // Read once. Acquire: what is written to was read by then.
         let consumer = interface.response_consumer.load(Ordering::Acquire);
