@@ -91,7 +91,7 @@ fn converters_outlive_the_store_and_the_agent_finds_the_next_one() {
         acceptance::store::Store::connect(&demo.facts.xenstore).ok()
     });
 
-    // The new store is empty; a guest that starts now proves that the agent listens to it.
+    // A guest that starts now proves that the agent listens to the next store.
     let guest = Guest::new(77, "late");
     let mut console = Console::open();
     guest.create(&mut store).expect("created");

@@ -83,12 +83,14 @@ system_calls! {
     read SYS_read
     reboot SYS_reboot
     recvfrom SYS_recvfrom
+    recvmmsg SYS_recvmmsg
     recvmsg SYS_recvmsg
     request_key SYS_request_key
     restart_syscall SYS_restart_syscall
     rt_sigprocmask SYS_rt_sigprocmask
     rt_sigreturn SYS_rt_sigreturn
     sched_yield SYS_sched_yield
+    sendmmsg SYS_sendmmsg
     sendto SYS_sendto
     setdomainname SYS_setdomainname
     sethostname SYS_sethostname

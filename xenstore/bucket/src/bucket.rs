@@ -36,6 +36,8 @@ pub enum Admission {
 pub struct Bucket {
     rates: Rates,
     limiter: Limiter,
+    /// When the bucket will be full again, in nanoseconds: what the limiter keeps to itself.
+    full_at: u64,
 }
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, ToldTime, StateInformationMiddleware>;
@@ -55,7 +57,31 @@ impl Bucket {
     /// A full bucket at a time that is no later than any it will be told.
     #[must_use]
     pub fn new(rates: Rates, now: Duration) -> Self {
-        Self { rates, limiter: full(rates, nanos(now)) }
+        Self { rates, limiter: full(rates, nanos(now)), full_at: 0 }
+    }
+
+    /// A bucket that will be full at a time that another one told of. Less than a token is lost.
+    #[must_use]
+    pub fn spent(rates: Rates, full_at: u64) -> Self {
+        let period = period(rates);
+        let whole = period.saturating_mul(u64::from(rates.burst().get()));
+        // At this time it is as empty as it can be, or full.
+        let then = full_at.saturating_sub(whole);
+        let mut bucket = Self::new(rates, Duration::from_nanos(then));
+        let missing = (full_at - then).div_ceil(period);
+        if let Some(missing) = u32::try_from(missing).ok().and_then(NonZeroU32::new) {
+            // No more are asked for than it holds.
+            let _ = bucket.limiter.check_n(missing.min(rates.burst()));
+            bucket.full_at = full_at;
+        }
+        bucket
+    }
+
+    /// When it will be full if nothing more is taken, in nanoseconds since the start that all times
+    /// count from.
+    #[must_use]
+    pub fn spent_until(&self) -> u64 {
+        self.full_at
     }
 
     /// Changes the rates. What was saved up stays, as far as the bucket now holds it; less than one
@@ -66,10 +92,11 @@ impl Bucket {
             Ok(snapshot) => snapshot.remaining_burst_capacity().saturating_add(1),
             Err(_) => 0,
         };
-        *self = Self { rates, limiter: full(rates, now) };
+        *self = Self { rates, limiter: full(rates, now), full_at: 0 };
         if let Some(spent) = NonZeroU32::new(rates.burst().get().saturating_sub(level)) {
             // A full bucket has so many, and no more than it holds are asked for.
             let _ = self.limiter.check_n(spent);
+            self.owe(spent, now);
         }
     }
 
@@ -85,13 +112,22 @@ impl Bucket {
     /// A `now` before one that was told already counts as that one.
     pub fn admit(&mut self, cost: Cost, now: Duration) -> Admission {
         let now = self.tell(now);
-        match self.limiter.check_n(self.tokens(cost)) {
-            Ok(Ok(_)) => Admission::Granted,
+        let tokens = self.tokens(cost);
+        match self.limiter.check_n(tokens) {
+            Ok(Ok(_)) => {
+                self.owe(tokens, now);
+                Admission::Granted
+            }
             Ok(Err(until)) => Admission::Wait(until.wait_time_from(now)),
             Err(InsufficientCapacity(_)) => {
                 unreachable!("rates with a burst below a cost can't be made")
             }
         }
+    }
+
+    fn owe(&mut self, tokens: NonZeroU32, now: Nanos) {
+        let owed = period(self.rates).saturating_mul(tokens.get().into());
+        self.full_at = self.full_at.max(now.into()).saturating_add(owed);
     }
 
     fn tokens(&self, cost: Cost) -> NonZeroU32 {
@@ -106,6 +142,11 @@ impl core::fmt::Debug for Bucket {
     fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         formatter.debug_struct("Bucket").field("rates", &self.rates).finish_non_exhaustive()
     }
+}
+
+/// In which a token comes, in nanoseconds.
+fn period(rates: Rates) -> u64 {
+    1_000_000_000 / u64::from(rates.operations_per_second().get())
 }
 
 /// A limiter whose bucket is full.

@@ -78,6 +78,20 @@ impl Ring {
         ring
     }
 
+    /// How far the store has read and written.
+    #[must_use]
+    pub fn indices(&self) -> (u32, u32) {
+        (self.consumed, self.produced)
+    }
+
+    /// Goes on where an earlier store stood, whatever the page says of that.
+    pub fn resume(&mut self, consumed: u32, produced: u32) {
+        (self.consumed, self.produced) = (consumed, produced);
+        let interface = self.page.interface();
+        interface.request_consumer.store(consumed, Ordering::Release);
+        interface.response_producer.store(produced, Ordering::Release);
+    }
+
     /// True when there is something to receive, or a lie to be found out.
     #[must_use]
     pub fn has_requests(&self) -> bool {
@@ -86,12 +100,23 @@ impl Ring {
 
     /// Takes all bytes that the guest has written, at most a whole ring; says how many.
     pub fn receive(&mut self, into: &mut Vec<u8>) -> Result<usize, Broken> {
+        self.receive_noted(into, |_| ())
+    }
+
+    /// Takes all bytes, and has them noted before the guest is told that they are taken.
+    pub fn receive_noted(
+        &mut self,
+        into: &mut Vec<u8>,
+        note: impl FnOnce(&[u8]),
+    ) -> Result<usize, Broken> {
         let interface = self.page.interface();
         // Read once. Acquire: the bytes before it are the guest's by then.
         let producer = interface.request_producer.load(Ordering::Acquire);
         let length = within_a_ring(producer.wrapping_sub(self.consumed))?;
         let places = places(&interface.requests, self.consumed);
+        let before = into.len();
         into.extend(places.take(length).map(|byte| byte.load(Ordering::Relaxed)));
+        note(into.get(before..).unwrap_or_default());
         self.consumed = producer;
         // Release: the guest may write there only after the bytes were read.
         interface.request_consumer.store(producer, Ordering::Release);
@@ -100,6 +125,11 @@ impl Ring {
 
     /// Writes as many of the bytes as there is room for; says how many.
     pub fn send(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
+        self.send_noted(bytes, |_| ())
+    }
+
+    /// Writes bytes, and has it noted how many before the guest is told that they are there.
+    pub fn send_noted(&mut self, bytes: &[u8], note: impl FnOnce(usize)) -> Result<usize, Broken> {
         let interface = self.page.interface();
         // Read once. Acquire: what is written to was read by then.
         let consumer = interface.response_consumer.load(Ordering::Acquire);
@@ -111,6 +141,7 @@ impl Ring {
             sent += 1;
         }
         self.produced = self.produced.wrapping_add(sent);
+        note(within_a_ring(sent)?);
         // Release: the bytes are there before the guest is told so.
         interface.response_producer.store(self.produced, Ordering::Release);
         within_a_ring(sent)

@@ -20,6 +20,8 @@ pub(crate) const GRANTS: RawFd = 7;
 /// The ring of the kernel that the store runs on, and its port.
 pub(crate) const OWN_PAGE: RawFd = 8;
 pub(crate) const OWN_PORT: RawFd = 9;
+/// What a later store's process goes on from.
+pub(crate) const LEDGER: RawFd = 10;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +38,10 @@ pub(crate) fn plan(uid: u32, sockets_only: bool) -> Result<Plan, ConfinementErro
     let kept = |number, purpose| Kept { number, kind: Kind::Socket, purpose };
     let opened = |number, path, kind, purpose| Opened { number, path, kind, purpose };
     let clients = kept(CLIENTS, "clients, from the parent");
+    let ledger =
+        Kept { number: LEDGER, kind: Kind::File, purpose: "what the next store goes on from" };
     if sockets_only {
-        return Ok(Plan::store(uid, uid.into(), vec![clients], vec![])?);
+        return Ok(Plan::store(uid, uid.into(), vec![clients, ledger], vec![])?);
     }
     let lives = kept(LIVES, "which domains live, from the parent");
     let devices = vec![
@@ -46,7 +50,7 @@ pub(crate) fn plan(uid: u32, sockets_only: bool) -> Result<Plan, ConfinementErro
         opened(OWN_PAGE, "/proc/xen/xsd_kva", Kind::File, "the kernel's own ring"),
         opened(OWN_PORT, "/proc/xen/xsd_port", Kind::File, "the port that it is heard on"),
     ];
-    Ok(Plan::store(uid, uid.into(), vec![clients, lives], devices)?)
+    Ok(Plan::store(uid, uid.into(), vec![clients, lives, ledger], devices)?)
 }
 
 #[cfg(test)]
@@ -61,6 +65,6 @@ mod tests {
             paths,
             ["/dev/xen/evtchn", "/dev/xen/gntdev", "/proc/xen/xsd_kva", "/proc/xen/xsd_port"]
         );
-        assert_eq!(plan.kept().len(), 2);
+        assert_eq!(plan.kept().len(), 3);
     }
 }

@@ -22,10 +22,19 @@ impl Door {
     pub(crate) fn accept(&self) -> io::Result<Arrival> {
         match self {
             Self::Listener(listener) => Ok(match listener.accept()? {
-                Some((client, caller)) => Arrival::Client(client, caller),
+                Some((client, caller)) => Arrival::Client(client, caller, None),
                 None => Arrival::Nobody,
             }),
             Self::Parent(parent) => handover::receive(parent.as_fd()),
+        }
+    }
+
+    /// Lets go of a client that has left; false where that can't be said now.
+    pub(crate) fn let_go(&self, number: u64) -> bool {
+        match self {
+            Self::Listener(_) => true,
+            Self::Parent(parent) => !handover::let_go(parent.as_fd(), number)
+                .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock),
         }
     }
 

@@ -50,7 +50,7 @@ impl Guests {
     /// The ring of the kernel that the store runs on.
     pub(crate) fn own(&mut self, features: u32) -> Result<Seat, HypervisorError> {
         let (page, port) = self.hypervisor.own_ring()?;
-        Ok(Seat::new(Ring::take(page, features), port))
+        Ok(Seat::new(Ring::take(page, features), port, None))
     }
 
     /// The ring of a domain that was introduced.
@@ -63,7 +63,7 @@ impl Guests {
         let page = self.hypervisor.map(domain)?;
         let port = self.hypervisor.bind(domain, port)?;
         self.ports.insert(domain, port);
-        Ok(Seat::new(Ring::take(page, features), port))
+        Ok(Seat::new(Ring::take(page, features), port, Some(introduction)))
     }
 
     /// The peer of a domain that was met already, with a new port for it.

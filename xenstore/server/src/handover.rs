@@ -16,11 +16,18 @@ use xenstore_wire::DomainId;
 
 /// The number of the domain that a client speaks for.
 const CALLER_BYTES: usize = size_of::<u16>();
+/// The parent's number of its copy, then whom the client speaks for.
+const PACKET_BYTES: usize = size_of::<u64>() + CALLER_BYTES;
+/// In place of a number: whoever an earlier store had is there again.
+const ALL_THERE: u64 = u64::MAX;
 
 /// What came in.
 #[derive(Debug)]
 pub(crate) enum Arrival {
-    Client(UnixStream, Caller),
+    /// With the parent's number of its copy, where it has one.
+    Client(UnixStream, Caller, Option<u64>),
+    /// All that an earlier store had came before this.
+    AllThere,
     /// Somebody whose socket found no room here.
     Nobody,
     /// Nobody will come any more.
@@ -48,22 +55,57 @@ pub(crate) fn is_ready(from: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// Hands a client over, without waiting.
-pub(crate) fn send(to: BorrowedFd<'_>, client: &UnixStream, caller: Caller) -> io::Result<()> {
-    let domain = caller.domain().number().to_le_bytes();
+pub(crate) fn send(
+    to: BorrowedFd<'_>,
+    client: &UnixStream,
+    caller: Caller,
+    number: u64,
+) -> io::Result<()> {
+    let packet = packet(number, caller.domain().number());
     let descriptors = [client.as_raw_fd()];
     let control = [ControlMessage::ScmRights(&descriptors)];
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-    sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(&domain)], &control, flags, None)?;
+    sendmsg::<()>(to.as_raw_fd(), &[IoSlice::new(&packet)], &control, flags, None)?;
     Ok(())
+}
+
+/// Says that all whom an earlier store had were handed over.
+pub(crate) fn send_all_there(to: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    socket::send(to.as_raw_fd(), &packet(ALL_THERE, 0), flags)?;
+    Ok(())
+}
+
+/// Has the parent let go of a client that has left.
+pub(crate) fn let_go(to: BorrowedFd<'_>, number: u64) -> io::Result<()> {
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    socket::send(to.as_raw_fd(), &number.to_le_bytes(), flags)?;
+    Ok(())
+}
+
+/// The number of a client that the store has let go of, without waiting.
+pub(crate) fn receive_let_go(from: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut number = [0; size_of::<u64>()];
+    match socket::recv(from.as_raw_fd(), &mut number, MsgFlags::MSG_DONTWAIT)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(u64::from_le_bytes(number)),
+    }
+}
+
+fn packet(number: u64, domain: u16) -> [u8; PACKET_BYTES] {
+    let mut packet = [0; PACKET_BYTES];
+    packet[..size_of::<u64>()].copy_from_slice(&number.to_le_bytes());
+    packet[size_of::<u64>()..].copy_from_slice(&domain.to_le_bytes());
+    packet
 }
 
 /// Takes the next client, without waiting.
 pub(crate) fn receive(from: BorrowedFd<'_>) -> io::Result<Arrival> {
-    let mut domain = [0; CALLER_BYTES];
+    let mut packet = [0; PACKET_BYTES];
     let mut space = cmsg_space!(RawFd);
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     let (size, client) = {
-        let mut slices = [IoSliceMut::new(&mut domain)];
+        let mut slices = [IoSliceMut::new(&mut packet)];
         let message = recvmsg::<()>(from.as_raw_fd(), &mut slices, Some(&mut space), flags)?;
         let mut client = None;
         for control in message.cmsgs()? {
@@ -73,10 +115,19 @@ pub(crate) fn receive(from: BorrowedFd<'_>) -> io::Result<Arrival> {
         }
         (message.bytes, client)
     };
-    Ok(match (size, client, DomainId::new(u16::from_le_bytes(domain))) {
+    let [a, b, c, d, e, f, g, h, i, j] = packet;
+    let number = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    let domain = DomainId::new(u16::from_le_bytes([i, j]));
+    Ok(match (size, client, domain) {
         (0, _, _) => Arrival::End,
-        (CALLER_BYTES, Some(client), Ok(DomainId::DOM0)) => Arrival::Client(client, Caller::Dom0),
-        (CALLER_BYTES, Some(client), Ok(domain)) => Arrival::Client(client, Caller::Domain(domain)),
+        (PACKET_BYTES, None, _) if number == ALL_THERE => Arrival::AllThere,
+        (PACKET_BYTES, Some(client), Ok(domain)) => {
+            let caller = match domain {
+                DomainId::DOM0 => Caller::Dom0,
+                domain => Caller::Domain(domain),
+            };
+            Arrival::Client(client, caller, Some(number))
+        }
         (_, _, _) => Arrival::Nobody,
     })
 }
@@ -117,9 +168,9 @@ mod tests {
         let five = Caller::Domain(DomainId::new(5).expect("a small number"));
         for caller in [Caller::Dom0, five] {
             let (ours, theirs) = UnixStream::pair().expect("a pair");
-            send(parent.as_fd(), &theirs, caller).expect("there is room");
+            send(parent.as_fd(), &theirs, caller, 7).expect("there is room");
             drop(theirs);
-            let Ok(Arrival::Client(mut client, arrived)) = receive(store.as_fd()) else {
+            let Ok(Arrival::Client(mut client, arrived, Some(7))) = receive(store.as_fd()) else {
                 panic!("nobody arrived");
             };
             assert_eq!(arrived, caller);

@@ -12,6 +12,7 @@ mod daemon;
 mod door;
 mod guests;
 mod handover;
+mod ledger;
 mod listener;
 mod options;
 mod output;
@@ -19,6 +20,7 @@ mod parent;
 mod peer;
 mod pid_file;
 mod readiness;
+mod resuming;
 mod server;
 mod store_process;
 mod transport;
@@ -115,9 +117,9 @@ fn run(options: &Options) -> Result<(), Failure> {
         starter.let_go()?;
     }
     match parent {
-        Some(parent) => parent.serve(&listener)?,
+        Some(parent) => parent.serve(&listener, options)?,
         None => {
-            let server = Server::new(Some(Door::Listener(listener)), None, options.limits)?;
+            let server = Server::new(Some(Door::Listener(listener)), None, options.limits, None)?;
             server.stop_at_signals()?.serve()?;
         }
     }

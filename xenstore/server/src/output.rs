@@ -16,6 +16,8 @@ pub(crate) const PAUSE_BYTES: usize = 64 << 10;
 pub(crate) struct Output {
     bytes: Vec<u8>,
     sent: usize,
+    /// How far it was told of with [`Output::unnoted`].
+    noted: usize,
     /// Where each message ends that isn't wholly sent.
     ends: VecDeque<usize>,
     /// The events among the bytes, where nothing was sent since they came.
@@ -55,6 +57,26 @@ impl Output {
         }
     }
 
+    /// What an earlier store had to send and hasn't.
+    pub(crate) fn resume(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.bytes.extend_from_slice(bytes);
+            self.ends.push_back(self.bytes.len());
+            self.noted = self.bytes.len();
+        }
+    }
+
+    /// What was added since this was asked last.
+    pub(crate) fn unnoted(&mut self) -> &[u8] {
+        let from = std::mem::replace(&mut self.noted, self.bytes.len());
+        self.bytes.get(from..).unwrap_or_default()
+    }
+
+    /// What waits.
+    pub(crate) fn unsent(&self) -> &[u8] {
+        self.bytes.get(self.sent..).unwrap_or_default()
+    }
+
     /// How many bytes wait.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len() - self.sent
@@ -91,9 +113,10 @@ impl Output {
         if self.sent == self.bytes.len() {
             self.bytes.clear();
             self.bytes.shrink_to(PAUSE_BYTES);
-            self.sent = 0;
+            (self.sent, self.noted) = (0, 0);
         } else if self.sent > PAUSE_BYTES {
             self.bytes.drain(..self.sent);
+            self.noted = self.noted.saturating_sub(self.sent);
             for end in &mut self.ends {
                 *end -= self.sent;
             }

@@ -1,19 +1,22 @@
-//! The part of the daemon that stays root: it starts the store's process, lets clients in, says
-//! which domains live, and ends with it.
+//! The part of the daemon that stays root: it starts the store's process, and another one where it
+//! ends; lets clients in, and keeps a copy of each; and says which domains live.
 //!
 //! Nothing that a guest or a client writes is read here. What the store prints is passed on, and
 //! what it asks is a list of domains' numbers.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::sockopt::ReceiveTimeout;
@@ -26,9 +29,10 @@ use xenstore_hypervisor::Privcmd;
 use xenstore_store::Caller;
 
 use crate::census::Answering;
-use crate::confinement::{CLIENTS, ConfinementError, LIVES, REPORT, plan};
+use crate::confinement::{CLIENTS, ConfinementError, LEDGER, LIVES, REPORT, plan};
 use crate::handover::{self, is_ready};
-use crate::listener::Listener;
+use crate::ledger;
+use crate::listener::{self, Listener};
 use crate::options::{Options, STORE};
 
 /// This program, whatever has become of its path.
@@ -41,6 +45,14 @@ const ENDS_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN_S: i64 = 20;
 /// How long nobody is let in where there is no room for anybody.
 const FULL_FOR: Duration = Duration::from_millis(100);
+/// A copy of each client that the store may have, and a few of its own.
+const OPEN_FILES: u64 = 4096 + 64;
+/// A store that ends sooner after its start has a short life.
+const SHORT_LIFE: Duration = Duration::from_secs(10);
+/// So many in a row are too many.
+const SHORT_LIVES_MAX: u32 = 5;
+/// Before the second of them; each pause after it is twice as long.
+const PAUSE: Duration = Duration::from_millis(100);
 /// What the store prints is passed on in pieces of this.
 const LOG_BYTES: usize = 4096;
 
@@ -55,6 +67,18 @@ pub(crate) struct Parent {
     /// What the store prints, until it has ended.
     log: Option<PipeReader>,
     signals: SignalFd,
+    /// What the next store's process goes on from.
+    ledger: OwnedFd,
+    /// A copy of each client's socket, by a number of its own, and whom it speaks for.
+    copies: BTreeMap<u64, (UnixStream, Caller)>,
+    last_copy: u64,
+    /// Copies that are to be handed in, in this order.
+    line: VecDeque<u64>,
+    /// All whom an earlier store had were handed in.
+    all_there: bool,
+    started: Instant,
+    /// How many stores in a row have ended soon.
+    short_lives: u32,
 }
 
 /// What keeps a store from being started, or ended it.
@@ -101,49 +125,124 @@ impl Parent {
     pub(crate) fn start(options: &Options) -> Result<Self, ParentError> {
         // Before there is a child whose end could be missed.
         let signals = take_signals().map_err(ParentError::Signals)?;
-        let plan = plan(options.store_uid, options.sockets_only)?;
-        let privcmd = match options.sockets_only {
-            true => None,
-            false => Some(Privcmd::open().map_err(ParentError::Privcmd)?),
-        };
         restrict::become_subreaper().map_err(ParentError::Prepare)?;
-
-        let nonblocking = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let (clients, theirs) = packets(nonblocking).map_err(ParentError::Prepare)?;
-        let mut descriptors = vec![(CLIENTS, theirs)];
-        let census = match privcmd {
-            Some(privcmd) => {
-                let (ours, theirs) = packets(SockFlag::SOCK_CLOEXEC)
-                    .and_then(|pair| wait_no_longer(&pair.1).map(|()| pair))
-                    .map_err(ParentError::Prepare)?;
-                descriptors.push((LIVES, theirs));
-                Some(Answering::new(ours, Box::new(privcmd)))
-            }
-            None => None,
+        hold_many().map_err(|errno| ParentError::Prepare(errno.into()))?;
+        let ledger = ledger::create().map_err(ParentError::Prepare)?;
+        let started = launch(options, &ledger)?;
+        let mut parent = Self {
+            child: started.child,
+            clients: Some(started.clients),
+            census: started.census,
+            log: Some(started.log),
+            signals,
+            ledger,
+            copies: BTreeMap::new(),
+            last_copy: 0,
+            line: VecDeque::new(),
+            all_there: false,
+            started: Instant::now(),
+            short_lives: 0,
         };
-        let (log, stderr) = io::pipe().map_err(ParentError::Prepare)?;
-        let program = Program::open(Path::new(OWN_PROGRAM)).map_err(ParentError::Prepare)?;
-        let own = [OsString::from(format!("--{STORE}"))];
-        let launch = Launch {
-            program: &program,
-            name: "xenstored".into(),
-            arguments: own.into_iter().chain(env::args_os().skip(1)).collect(),
-            plan: &plan,
-            report: REPORT,
-            descriptors,
-            stderr: stderr.into(),
-        };
-        let child = launch.run(CONFINED_WITHIN)?;
-        let mut parent = Self { child, clients: Some(clients), census, log: Some(log), signals };
-        parent.attest(&plan, &program)?;
+        parent.attest(&started.plan, &started.program)?;
         parent.wait_until_it_serves()?;
         Ok(parent)
     }
 
+    /// Starts another store's process in the place of one that ended, which goes on where that one
+    /// was. One that ends soon again and again isn't started for ever: what it goes on from may be
+    /// what ends it. Then, and where that makes no sense, it is kept for people.
+    fn begin_again(&mut self, options: &Options, ended: ParentError) -> Result<(), ParentError> {
+        self.short_lives = match self.started.elapsed() < SHORT_LIFE {
+            true => self.short_lives + 1,
+            false => 0,
+        };
+        if self.short_lives > SHORT_LIVES_MAX {
+            return Err(self.keep_state(ended));
+        }
+        eprintln!("xenstored: {ended}: another one goes on");
+        if let Some(times) = self.short_lives.checked_sub(1) {
+            thread::sleep(PAUSE * 2_u32.pow(times));
+        }
+        let begun = self.go_on(options);
+        begun.map_err(|error| self.keep_state(error))
+    }
+
+    fn go_on(&mut self, options: &Options) -> Result<(), ParentError> {
+        let started = launch(options, &self.ledger)?;
+        (self.child, self.clients, self.census, self.log) =
+            (started.child, Some(started.clients), started.census, Some(started.log));
+        (self.line, self.all_there) = (self.copies.keys().copied().collect(), false);
+        self.started = Instant::now();
+        self.attest(&started.plan, &started.program)?;
+        self.wait_until_it_serves()
+    }
+
+    /// Keeps what no store could go on from, and names it.
+    fn keep_state(&self, otherwise: ParentError) -> ParentError {
+        let path = listener::path_from_environment()
+            .unwrap_or_default()
+            .with_file_name(format!("state.{}", std::process::id()));
+        match ledger::keep(&self.ledger, &path) {
+            Ok(()) => eprintln!("xenstored: what the store held is kept in {}", path.display()),
+            Err(error) => eprintln!("xenstored: keep what the store held: {error}"),
+        }
+        otherwise
+    }
+}
+
+/// A store's process that was started, and the parent's ends of what it was given.
+struct Started {
+    plan: Plan,
+    program: Program,
+    child: Child,
+    clients: OwnedFd,
+    census: Option<Answering>,
+    log: PipeReader,
+}
+
+/// Starts a store's process.
+fn launch(options: &Options, ledger: &OwnedFd) -> Result<Started, ParentError> {
+    let plan = plan(options.store_uid, options.sockets_only)?;
+    let privcmd = match options.sockets_only {
+        true => None,
+        false => Some(Privcmd::open().map_err(ParentError::Privcmd)?),
+    };
+    let nonblocking = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let (clients, theirs) = packets(nonblocking).map_err(ParentError::Prepare)?;
+    let copy = ledger.try_clone().map_err(ParentError::Prepare)?;
+    let mut descriptors = vec![(CLIENTS, theirs), (LEDGER, copy)];
+    let census = match privcmd {
+        Some(privcmd) => {
+            let (ours, theirs) = packets(SockFlag::SOCK_CLOEXEC)
+                .and_then(|pair| wait_no_longer(&pair.1).map(|()| pair))
+                .map_err(ParentError::Prepare)?;
+            descriptors.push((LIVES, theirs));
+            Some(Answering::new(ours, Box::new(privcmd)))
+        }
+        None => None,
+    };
+    let (log, stderr) = io::pipe().map_err(ParentError::Prepare)?;
+    let program = Program::open(Path::new(OWN_PROGRAM)).map_err(ParentError::Prepare)?;
+    let own = [OsString::from(format!("--{STORE}"))];
+    let launch = Launch {
+        program: &program,
+        name: "xenstored".into(),
+        arguments: own.into_iter().chain(env::args_os().skip(1)).collect(),
+        plan: &plan,
+        report: REPORT,
+        descriptors,
+        stderr: stderr.into(),
+    };
+    let child = launch.run(CONFINED_WITHIN)?;
+    Ok(Started { plan, program, child, clients, census, log })
+}
+
+impl Parent {
     /// Answers the store until it can serve.
     fn wait_until_it_serves(&mut self) -> Result<(), ParentError> {
         let deadline = Instant::now() + CONFINED_WITHIN;
         loop {
+            self.hand_in();
             let ready = self.clients.as_ref().map_or(Ok(false), |fd| is_ready(fd.as_fd()));
             match ready {
                 Ok(true) => return Ok(()),
@@ -153,7 +252,8 @@ impl Parent {
                 Err(_) => return Err(self.give_up(ParentError::Gone)),
             }
             let pause = deadline.saturating_duration_since(Instant::now());
-            let happened = self.wait(None, PollFlags::POLLIN, Some(pause))?;
+            let room = if self.all_there { PollFlags::empty() } else { PollFlags::POLLOUT };
+            let happened = self.wait(None, PollFlags::POLLIN | room, Some(pause))?;
             if happened.log {
                 self.pass_log_on();
             }
@@ -210,32 +310,54 @@ impl Parent {
     }
 
     /// Lets clients in and answers the store until told to end, which is well, or until the store
-    /// ends, which is not.
-    pub(crate) fn serve(mut self, listener: &Listener) -> Result<(), ParentError> {
-        let mut held: Option<(UnixStream, Caller)> = None;
+    /// ends again and again, which is not.
+    pub(crate) fn serve(
+        mut self,
+        listener: &Listener,
+        options: &Options,
+    ) -> Result<(), ParentError> {
+        loop {
+            match self.serve_one(listener) {
+                Ok(()) => return self.end(),
+                Err(ended @ ParentError::Ended(_)) => self.begin_again(options, ended)?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Serves until told to end, or until the store's process has ended.
+    fn serve_one(&mut self, listener: &Listener) -> Result<(), ParentError> {
         let mut full_until: Option<Instant> = None;
         loop {
             let now = Instant::now();
             full_until = full_until.filter(|until| *until > now);
-            let listens = held.is_none() && full_until.is_none();
+            let listens = self.line.is_empty() && full_until.is_none();
             let pause = full_until.map(|until| until.saturating_duration_since(now));
-            let room = if held.is_some() { PollFlags::POLLOUT } else { PollFlags::empty() };
+            let room = if listens { PollFlags::empty() } else { PollFlags::POLLOUT };
+            let room = PollFlags::POLLIN | room;
             let happened = self.wait(listens.then_some(listener), room, pause)?;
             if happened.log {
                 self.pass_log_on();
             }
             if happened.signal && self.is_told_to_end()? {
-                return self.end();
+                return Ok(());
             }
             if happened.question {
                 self.answer();
             }
             if happened.room {
-                held = held.and_then(|client| self.hand_in(client));
+                self.let_go();
+                self.hand_in();
             }
             if happened.knock {
                 match listener.accept() {
-                    Ok(client) => held = client.and_then(|client| self.hand_in(client)),
+                    Ok(Some(client)) => {
+                        self.last_copy += 1;
+                        self.copies.insert(self.last_copy, client);
+                        self.line.push_back(self.last_copy);
+                        self.hand_in();
+                    }
+                    Ok(None) => (),
                     Err(error) => match error.kind() {
                         io::ErrorKind::WouldBlock
                         | io::ErrorKind::ConnectionAborted
@@ -284,13 +406,30 @@ impl Parent {
         Ok(happened)
     }
 
-    /// Hands a client in, and lets go of it; gives it back where the store has no room yet.
-    fn hand_in(&self, client: (UnixStream, Caller)) -> Option<(UnixStream, Caller)> {
-        let clients = self.clients.as_ref()?;
-        match handover::send(clients.as_fd(), &client.0, client.1) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(client),
-            // Without a store there is nobody to serve it; that it has gone is heard next.
-            Ok(()) | Err(_) => None,
+    /// Hands clients in, as far as the store has room for them now.
+    fn hand_in(&mut self) {
+        let Some(clients) = &self.clients else { return };
+        while let Some(number) = self.line.front() {
+            let sent = match self.copies.get(number) {
+                Some((client, caller)) => handover::send(clients.as_fd(), client, *caller, *number),
+                None => Ok(()),
+            };
+            match sent {
+                // Without a store there is nobody to serve it; that it has gone is heard next.
+                Ok(()) => drop(self.line.pop_front()),
+                Err(_) => return,
+            }
+        }
+        if !self.all_there {
+            self.all_there = handover::send_all_there(clients.as_fd()).is_ok();
+        }
+    }
+
+    /// Lets go of clients whom the store has let go of.
+    fn let_go(&mut self) {
+        let Some(clients) = &self.clients else { return };
+        while let Ok(number) = handover::receive_let_go(clients.as_fd()) {
+            self.copies.remove(&number);
         }
     }
 
@@ -401,6 +540,12 @@ fn take_signals() -> Result<SignalFd, Errno> {
     }
     signals.thread_block()?;
     SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// Lets this process hold a copy of every client that the store may have, as far as it may.
+fn hold_many() -> Result<(), Errno> {
+    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, now.max(OPEN_FILES).min(most), most)
 }
 
 /// A pair of sockets that carry packets.

@@ -4,6 +4,7 @@
 //! What requests mean is for the store to say.
 
 mod clients;
+mod lasting;
 mod rings;
 
 #[cfg(test)]
@@ -11,16 +12,20 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
 use xenstore_hypervisor::{HypervisorError, Trouble};
 use xenstore_store::{Caller, ConnectionId, Limits, Notice, Outcome, Store};
 use xenstore_wire::{Message, Operation, Reply};
 
 use crate::door::Door;
 use crate::guests::Guests;
+use crate::ledger::Ledger;
 use crate::peer::{Held, Next, Peer};
+use crate::resuming::Senseless;
 use crate::transport::Transport;
 use crate::waiting::Waiting;
 use crate::wakeups::{Sleep, Wake, Wakeups};
@@ -64,7 +69,10 @@ pub(crate) struct Server {
     touched: BTreeSet<u64>,
     /// The store has something to do that nobody waits for.
     untidy: bool,
-    started: Instant,
+    /// What a later process goes on from; none where nobody would start one.
+    ledger: Option<Ledger>,
+    /// The parent's numbers of clients that have left, which it doesn't know yet.
+    let_go: Vec<u64>,
     scratch: Vec<u8>,
 }
 
@@ -77,6 +85,10 @@ pub(crate) enum ServerError {
     Wait(#[source] Errno),
     #[error(transparent)]
     Hypervisor(#[from] HypervisorError),
+    #[error("go on from what an earlier store left")]
+    Resume(#[source] io::Error),
+    #[error(transparent)]
+    Senseless(#[from] Senseless),
 }
 
 /// Whether the loop goes on.
@@ -93,6 +105,7 @@ impl Server {
         door: Option<Door>,
         guests: Option<Guests>,
         limits: Limits,
+        ledger: Option<(Ledger, u32)>,
     ) -> Result<Self, ServerError> {
         let wakeups = Wakeups::new().map_err(ServerError::Prepare)?;
         if let Some(door) = &door {
@@ -113,10 +126,11 @@ impl Server {
             next_round: Duration::ZERO,
             touched: BTreeSet::new(),
             untidy: false,
-            started: Instant::now(),
+            ledger: None,
+            let_go: Vec::new(),
             scratch: vec![0; READ_BYTES],
         };
-        server.meet_own_kernel(Duration::ZERO)?;
+        server.begin(ledger, clock())?;
         Ok(server)
     }
 
@@ -134,9 +148,9 @@ impl Server {
     /// Serves until it is told to end, or nobody will come any more.
     pub(crate) fn serve(mut self) -> Result<(), ServerError> {
         loop {
-            let sleep = self.sleep(self.started.elapsed());
+            let sleep = self.sleep(clock());
             let wakes = self.wakeups.wait(sleep).map_err(ServerError::Wait)?;
-            if self.act(wakes, self.started.elapsed())? == Go::Stop {
+            if self.act(wakes, clock())? == Go::Stop {
                 return Ok(());
             }
         }
@@ -175,6 +189,7 @@ impl Server {
                 self.give_turn(number, now)?;
             }
         }
+        self.commit();
         while let Some(number) = self.touched.pop_first() {
             self.settle(number, now);
         }
@@ -182,6 +197,8 @@ impl Server {
             guests.end_turn()?;
         }
         self.untidy = self.store.tidy();
+        self.commit();
+        self.end_turn();
         Ok(Go::On)
     }
 
@@ -209,7 +226,7 @@ impl Server {
     fn hear(&mut self, number: u64, readable: bool, hung_up: bool) {
         let Some(peer) = self.peers.get_mut(&number) else { return };
         let heard = match readable {
-            true => peer.fill(&mut self.scratch),
+            true => peer.fill(&mut self.scratch, &mut self.ledger),
             false => Ok(()),
         };
         if heard.is_err() || (hung_up && peer.is_waiting()) {
@@ -235,7 +252,7 @@ impl Server {
         peer.in_line = false;
         peer.limit_outstanding(self.store.outstanding_max(peer.id));
         if let Transport::Ring(_) = peer.transport
-            && let Err(trouble) = peer.fill(&mut self.scratch)
+            && let Err(trouble) = peer.fill(&mut self.scratch, &mut self.ledger)
         {
             self.give_up(number, trouble, now);
             return Ok(());
@@ -256,7 +273,10 @@ impl Server {
                 Next::Nothing => false,
                 Next::Broken => {
                     // What came before gets its answers, as far as they go at once.
-                    let _ = peer.flush();
+                    self.commit();
+                    if let Some(peer) = self.peers.get_mut(&number) {
+                        let _ = peer.flush(&mut self.ledger);
+                    }
                     self.give_up(number, Trouble::Protocol, now);
                     false
                 }
@@ -299,6 +319,7 @@ impl Server {
         // Who introduces a domain doesn't end by it.
         if let Some(peer) = self.peers.get_mut(&number) {
             peer.output.reply(&answer.reply, message.request_id, message.transaction);
+            peer.finish(&message);
         }
         if let Some(peer) = self.peers.get(&number)
             && let Some(domain) = self.store.take_warning(peer.id)
@@ -342,7 +363,7 @@ impl Server {
             Some(Caller::Dom0) => DOM0_OUTPUT_MAX,
             Some(Caller::Domain(_) | Caller::Stub { .. }) | None => DOMAIN_OUTPUT_MAX,
         };
-        if let Err(trouble) = peer.flush() {
+        if let Err(trouble) = peer.flush(&mut self.ledger) {
             return self.give_up(number, trouble, now);
         }
         if peer.output.len() > output_max {
@@ -374,9 +395,15 @@ impl Server {
     fn close(&mut self, number: u64) {
         let Some(peer) = self.peers.remove(&number) else { return };
         self.store.disconnect(peer.id);
+        self.let_go.extend(peer.parents);
         match (peer.transport, &mut self.guests) {
             (Transport::Ring(seat), Some(guests)) => guests.leave(seat.port),
-            (Transport::Ring(_) | Transport::Socket(_), _) => self.listen(true),
+            (Transport::Ring(_), None) => (),
+            (Transport::Socket(socket), _) => {
+                // The parent has a copy still. One that has left already is no error.
+                let _ = socket.shutdown(Shutdown::Both);
+                self.listen(true);
+            }
         }
         self.wait_no_more(number);
     }
@@ -388,5 +415,14 @@ impl Server {
                 self.line_up(number);
             }
         }
+    }
+}
+
+/// The time since some fixed start, the same for every process since the machine was booted.
+fn clock() -> Duration {
+    match clock_gettime(ClockId::CLOCK_MONOTONIC) {
+        Ok(time) => time.into(),
+        // There is no kernel without this clock.
+        Err(_) => Duration::ZERO,
     }
 }

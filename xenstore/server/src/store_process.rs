@@ -11,10 +11,11 @@ use xenstore_hypervisor::{Handles, HypervisorError, Xen};
 
 use crate::census::Asking;
 use crate::confinement::{
-    CHANNELS, CLIENTS, ConfinementError, GRANTS, LIVES, OWN_PAGE, OWN_PORT, REPORT, plan,
+    CHANNELS, CLIENTS, ConfinementError, GRANTS, LEDGER, LIVES, OWN_PAGE, OWN_PORT, REPORT, plan,
 };
 use crate::door::Door;
 use crate::guests::Guests;
+use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::server::{Server, ServerError};
 
@@ -27,6 +28,8 @@ pub(crate) enum StoreError {
     Enter(#[from] EnterError),
     #[error("take descriptor {0}, which was kept")]
     Missing(RawFd),
+    #[error("look at what an earlier store left")]
+    Ledger(#[source] io::Error),
     #[error("tell the parent that clients may come")]
     Announce(#[source] io::Error),
     #[error("serve guests")]
@@ -44,7 +47,9 @@ pub(crate) fn run(options: &Options) -> Result<(), StoreError> {
         true => None,
         false => Some(guests(&mut confined)?),
     };
-    let server = Server::new(Some(Door::Parent(clients)), guests, options.limits)?;
+    let ledger = take(&mut confined, LEDGER)?;
+    let ledger = Ledger::open(&ledger).map_err(StoreError::Ledger)?;
+    let server = Server::new(Some(Door::Parent(clients)), guests, options.limits, Some(ledger))?;
     server.announce().map_err(StoreError::Announce)?;
     server.serve()?;
     Ok(())

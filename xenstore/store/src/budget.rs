@@ -58,6 +58,17 @@ impl Budget {
         admission
     }
 
+    /// Until when what was paid is owed, in nanoseconds.
+    pub(crate) fn spent_until(&self) -> u64 {
+        self.bucket.spent_until()
+    }
+
+    /// Begins anew with a bucket in which tokens are missing.
+    pub(crate) fn spend_until(&mut self, rates: Rates, until: u64) {
+        *self = Self::new(rates, Duration::ZERO);
+        self.bucket = Bucket::spent(rates, until);
+    }
+
     /// Changes the rates. Who waits may ask again at once.
     pub(crate) fn set_rates(&mut self, rates: Rates, now: Duration) {
         self.bucket.set_rates(rates, now);

@@ -43,7 +43,7 @@ pub(crate) struct Connection {
     /// About how much memory they take.
     pub(crate) watch_bytes: usize,
     pub(crate) transactions: BTreeMap<TransactionId, Transaction>,
-    last_transaction: u32,
+    pub(crate) last_transaction: u32,
 }
 
 impl Connection {

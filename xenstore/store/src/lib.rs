@@ -17,6 +17,7 @@ mod change;
 mod connection;
 mod domain;
 mod edit;
+mod journal;
 mod life;
 mod name;
 mod quota;
@@ -28,6 +29,7 @@ mod watches;
 
 pub use caller::Caller;
 pub use connection::{ConnectionId, Way};
+pub use journal::Unreadable;
 pub use life::Life;
 pub use quota::{Quota, QuotaName};
 pub use xenstore_bucket::{Rates, RatesRefusal};

@@ -6,6 +6,7 @@
 mod control;
 mod domains;
 mod quotas;
+mod restoring;
 mod transactions;
 mod watching;
 
@@ -23,6 +24,7 @@ use crate::caller::Caller;
 use crate::connection::{Connection, ConnectionId, Way};
 use crate::domain::Domain;
 use crate::edit::{Edit, apply};
+use crate::journal::Journal;
 use crate::quota::Quota;
 use crate::refusal::Refusal;
 use crate::tree::{AT_ONCE, Tree};
@@ -48,6 +50,9 @@ pub struct Store {
     connections: BTreeMap<ConnectionId, Connection>,
     last_connection: u64,
     watches: Watches,
+    journal: Journal,
+    /// How old the tree was when its changes were last written down.
+    noted_generation: u64,
 }
 
 /// What becomes of a request.
@@ -134,6 +139,8 @@ impl Store {
             connections: BTreeMap::new(),
             last_connection: 0,
             watches: Watches::default(),
+            journal: Journal::default(),
+            noted_generation: 0,
         }
     }
 
@@ -148,6 +155,7 @@ impl Store {
             connection.caller = known.caller(domain);
         }
         self.connections.insert(id, connection);
+        self.note_connection(id);
         id
     }
 
@@ -166,6 +174,7 @@ impl Store {
             domain.connections.remove(&id);
             domain.budget.forget(id);
         }
+        self.note_connection(id);
     }
 
     /// Takes apart some of what was removed from the tree; true when there is more to be done. A large
@@ -220,7 +229,10 @@ impl Store {
     fn admit(&mut self, from: ConnectionId, cost: Cost, now: Duration) -> Option<Admission> {
         Some(match self.connections.get(&from)?.caller.limited() {
             None => Admission::Granted,
-            Some(domain) => self.domain(domain, now).budget.admit(from, cost, now),
+            Some(domain) => {
+                self.journal.spenders.insert(domain);
+                self.domain(domain, now).budget.admit(from, cost, now)
+            }
         })
     }
 
@@ -284,6 +296,7 @@ impl Store {
         let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
         if transaction == TransactionId::NONE {
             let Edit { reply, change } = apply(&mut self.tree, caller, quota, path, operation)?;
+            self.note_changes(change.as_slice());
             let notices = self.announce(change.as_slice());
             return Ok(Answer::with(reply, notices));
         }
@@ -308,6 +321,10 @@ impl Store {
     }
 
     fn domain(&mut self, domain: DomainId, now: Duration) -> &mut Domain {
+        if !self.domains.contains_key(&domain) {
+            self.domains.insert(domain, Domain::new(self.limits.rates, now));
+            self.note_domain(domain);
+        }
         let rates = self.limits.rates;
         self.domains.entry(domain).or_insert_with(|| Domain::new(rates, now))
     }

@@ -31,6 +31,8 @@ pub(crate) struct Transaction {
     /// The nodes that it looked at or changed.
     touched: BTreeSet<Path>,
     changes: Vec<Change>,
+    /// It was opened in an earlier store, and what it has seen there is not known: it can't stand.
+    interrupted: bool,
 }
 
 /// One thing that was asked, and what came of it.
@@ -50,7 +52,13 @@ impl Transaction {
             record_bytes: 0,
             touched: BTreeSet::new(),
             changes: Vec::new(),
+            interrupted: false,
         }
+    }
+
+    /// A transaction of an earlier store, which goes on from how things stand and can't commit.
+    pub(crate) fn interrupted(live: &Tree) -> Self {
+        Self { interrupted: true, ..Self::new(live) }
     }
 
     /// About how much memory it takes beside its tree.
@@ -105,6 +113,9 @@ impl Transaction {
         caller: Caller,
         quota: &Quota,
     ) -> Result<Vec<Change>, Refusal> {
+        if self.interrupted {
+            return Err(Refusal::Conflict);
+        }
         if self.base.is(live) {
             core::mem::swap(live, &mut self.tree);
             let changes = core::mem::take(&mut self.changes);

@@ -150,6 +150,64 @@ impl Tree {
         tree
     }
 
+    /// A tree of one node, whose changes are numbered from here on.
+    pub(crate) fn with_generations_from(generation: u64) -> Self {
+        Self { generation, ..Self::new() }
+    }
+
+    /// The number of the last change.
+    pub(crate) fn last_generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Has a node be as told, whether it is there already or not; none where its parent is missing.
+    pub(crate) fn put(
+        &mut self,
+        path: &Path,
+        permissions: Arc<Permissions>,
+        value: Arc<[u8]>,
+    ) -> Option<()> {
+        match self.nearest(path).missing {
+            0 => {
+                self.set_permissions(path, permissions);
+                self.set_value(path, value);
+            }
+            1 => self.create(path, &permissions, value),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Visits every node, each after its parent.
+    pub(crate) fn walk(&self, mut visit: impl FnMut(&Path, &Node)) {
+        let mut waiting = Vec::from([(Path::root(), self.root.as_ref())]);
+        while let Some((path, node)) = waiting.pop() {
+            visit(&path, node);
+            for (name, child) in &node.children {
+                // The path of a node that exists was short enough when it was made.
+                if let Ok(path) = name.component().and_then(|name| path.child(&name)) {
+                    waiting.push((path, child.as_ref()));
+                }
+            }
+        }
+    }
+
+    /// Visits the nodes on the way to a path and the one there, as far as there are any, each with
+    /// its path as text.
+    pub(crate) fn walk_to(&self, path: &Path, mut visit: impl FnMut(&str, &Node, bool)) {
+        let text = path.as_str();
+        let mut node = self.root.as_ref();
+        visit("/", node, path.is_root());
+        let mut end = 0;
+        for step in path.components() {
+            let Some(child) = node.children.get(step.as_bytes()) else { return };
+            // A slash, and the step.
+            end += 1 + step.len();
+            node = child.as_ref();
+            visit(text.get(..end).unwrap_or(text), node, end == text.len());
+        }
+    }
+
     /// True when both are one tree, and nothing was changed since.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.root, &other.root)
@@ -362,20 +420,21 @@ impl Tree {
         })
     }
 
-    /// Takes a domain out of the permissions of every node that names it as an exception.
-    pub(crate) fn strip_exceptions(&mut self, domain: DomainId) {
+    /// Takes a domain out of the permissions of every node that names it as an exception: of these.
+    pub(crate) fn strip_exceptions(&mut self, domain: DomainId) -> Vec<Path> {
         let named = |node: &Node| node.permissions.exceptions.iter().any(|(who, _)| *who == domain);
         let paths = self.collect(|node| match named(node) {
             true => Visit::TakeAndDescend,
             false => Visit::Descend,
         });
-        for path in paths {
-            if let Some(node) = self.find(&path) {
+        for path in &paths {
+            if let Some(node) = self.find(path) {
                 let mut permissions = node.permissions.as_ref().clone();
                 permissions.exceptions.retain(|(who, _)| *who != domain);
-                self.set_permissions(&path, Arc::new(permissions));
+                self.set_permissions(path, Arc::new(permissions));
             }
         }
+        paths
     }
 
     /// True when the books say of every domain what is in the tree.

@@ -2,7 +2,7 @@
 //!
 //! What a connection may hold and what it may hear are asked of others: this is only the index.
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Bound;
 
@@ -123,6 +123,31 @@ impl Watches {
                 self.lengths.remove(&length);
             }
         }
+    }
+
+    /// A connection's watches as they were named, each with its depth.
+    pub(crate) fn of<'a>(
+        &'a self,
+        connection: ConnectionId,
+        known: &'a BTreeSet<(Target, Token)>,
+    ) -> impl Iterator<Item = (Name, Token, Option<u16>)> + 'a {
+        known.iter().filter_map(move |(target, token)| {
+            let (watchers, whole) = match target {
+                Target::Node(path) => (self.nodes.get(path)?, Name::Absolute(path.clone())),
+                Target::Special(special) => (self.specials.get(special)?, Name::Special(*special)),
+                Target::DomainSpecial(special) => {
+                    (self.domain_specials.get(special)?, Name::DomainSpecial(special.clone()))
+                }
+            };
+            let own =
+                |watcher: &&Watcher| watcher.connection == connection && watcher.token == *token;
+            let watcher = watchers.iter().find(own)?;
+            let name = match target {
+                Target::Node(path) => watcher.event(path).name,
+                Target::Special(_) | Target::DomainSpecial(_) => whole,
+            };
+            Some((name, token.clone(), watcher.depth))
+        })
     }
 
     /// Calls `hear` for each watch that a change is at or below, from the root down, and for each

@@ -70,6 +70,12 @@ impl Decoder {
         Self { limit, held: Vec::new() }
     }
 
+    /// The bytes that have come of the next message.
+    #[must_use]
+    pub fn held(&self) -> &[u8] {
+        &self.held
+    }
+
     /// True between two messages: nothing has come of the next one.
     #[must_use]
     pub fn is_idle(&self) -> bool {

@@ -3,6 +3,7 @@
 //! Who may come in was decided at the door.
 
 use std::io;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -27,8 +28,10 @@ impl Server {
         for _ in 0..KNOCKS {
             let Some(door) = &self.door else { break };
             match door.accept() {
-                Ok(Arrival::Client(stream, caller)) => self.welcome(stream, caller, now),
-                Ok(Arrival::Nobody) => (),
+                Ok(Arrival::Client(stream, caller, parents)) => {
+                    self.welcome(stream, caller, parents, now);
+                }
+                Ok(Arrival::Nobody | Arrival::AllThere) => (),
                 Ok(Arrival::End) => return Go::Stop,
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => break,
@@ -45,16 +48,34 @@ impl Server {
         Go::On
     }
 
-    pub(super) fn welcome(&mut self, stream: UnixStream, caller: Caller, now: Duration) {
+    pub(super) fn welcome(
+        &mut self,
+        stream: UnixStream,
+        caller: Caller,
+        parents: Option<u64>,
+        now: Duration,
+    ) {
         if let Some(domain) = caller.limited()
             && self.store.connections_of(domain) >= DOMAIN_CONNECTIONS_MAX
         {
+            let _ = stream.shutdown(Shutdown::Both);
+            self.let_go.extend(parents);
             return;
         }
         let id = self.store.connect(caller, Way::Socket, now);
         match self.wakeups.add_peer(&stream, id.number(), Interest::READ) {
-            Ok(()) => drop(self.peers.insert(id.number(), Peer::on_socket(stream, id))),
-            Err(_) => self.store.disconnect(id),
+            Ok(()) => {
+                let mut peer = Peer::on_socket(stream, id);
+                peer.parents = parents;
+                self.peers.insert(id.number(), peer);
+                self.touched.insert(id.number());
+                self.commit();
+            }
+            Err(_) => {
+                let _ = stream.shutdown(Shutdown::Both);
+                self.let_go.extend(parents);
+                self.store.disconnect(id);
+            }
         }
     }
 

@@ -36,7 +36,10 @@ impl Server {
         let domain = introduction.domain;
         let met = match guests.meet_again(introduction) {
             Ok(Some((number, port))) => {
-                let moved = |seat: &mut Seat| (seat.port, seat.masked) = (port, false);
+                let moved = |seat: &mut Seat| {
+                    (seat.port, seat.masked) = (port, false);
+                    seat.remote = Some(introduction);
+                };
                 self.begin_anew(number, moved, now);
                 Ok(None)
             }
@@ -77,7 +80,7 @@ impl Server {
     }
 
     /// Asks how domains are, and tells those who are to hear of it.
-    fn hear_of(&mut self, domains: &[DomainId]) -> Result<(), ServerError> {
+    pub(super) fn hear_of(&mut self, domains: &[DomainId]) -> Result<(), ServerError> {
         if let Some(guests) = &mut self.guests {
             let lives = guests.lives(domains)?;
             let news = self.store.hear_of_lives(&lives);
@@ -167,13 +170,15 @@ impl Server {
     }
 
     /// Gives a ring a peer; its number.
-    fn sit(&mut self, seat: Seat, caller: Caller, now: Duration) -> u64 {
+    pub(super) fn sit(&mut self, seat: Seat, caller: Caller, now: Duration) -> u64 {
         let id = self.store.connect(caller, Way::Ring, now);
         let number = id.number();
         if let Some(guests) = &mut self.guests {
             guests.seat(seat.port, number);
         }
         self.peers.insert(number, Peer::on_ring(seat, id));
+        self.touched.insert(number);
+        self.commit();
         // It is woken, and what it wrote before it was met is heard.
         self.line_up(number);
         number

@@ -10,6 +10,7 @@ mod hostile;
 mod lives;
 mod rings;
 mod seeded;
+mod survival;
 mod tokens;
 mod turns;
 mod world;

@@ -10,5 +10,6 @@ mod lifecycle;
 mod limits;
 mod process;
 mod serving;
+mod survival;
 mod transcripts;
 mod users;

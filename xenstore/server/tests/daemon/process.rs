@@ -109,6 +109,13 @@ impl Process {
         Pid::from_raw(children.trim().parse().expect("one child"))
     }
 
+    /// The same, where there is one now.
+    pub(crate) fn try_store_id(&self) -> Option<Pid> {
+        let parent = self.id();
+        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+        Some(Pid::from_raw(children.trim().parse().ok()?))
+    }
+
     /// How often the process that serves has slept so far.
     pub(crate) fn sleeps(&self) -> u64 {
         let status = format!("/proc/{}/status", self.store_id());

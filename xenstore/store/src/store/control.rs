@@ -107,6 +107,8 @@ impl Store {
         }
         let rates = Rates::new(operations, burst, cost).map_err(|_| Refusal::NoCommand)?;
         self.limits.rates = rates;
+        self.note_limits();
+        self.journal.spenders.extend(self.domains.keys());
         for known in self.domains.values_mut() {
             known.budget.set_rates(rates, now);
         }

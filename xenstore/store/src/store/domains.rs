@@ -19,7 +19,9 @@ impl Store {
     pub fn introduce(&mut self, introduction: Introduction, now: Duration) -> Answer {
         let known = self.domain(introduction.domain, now);
         let done = Reply::Done(Operation::Introduce);
-        match core::mem::replace(&mut known.introduced, true) {
+        let was_introduced = core::mem::replace(&mut known.introduced, true);
+        self.note_domain(introduction.domain);
+        match was_introduced {
             true => Answer::of(done),
             false => Answer::with(
                 done,
@@ -48,11 +50,15 @@ impl Store {
                 Life::ShutDown(identity) => (Some(*identity), true),
                 Life::Gone => (None, false),
             };
+            let earlier = (known.identity, known.shut_down);
             if identity.is_some_and(|found| *known.identity.get_or_insert(found) == found) {
                 if shut_down && !known.shut_down {
                     released.push(*domain);
                 }
                 known.shut_down |= shut_down;
+                if earlier != (known.identity, known.shut_down) {
+                    self.note_domain(*domain);
+                }
             } else {
                 released.push(*domain);
                 let (notices, ended) = self.forget(*domain);
@@ -92,6 +98,7 @@ impl Store {
         for connection in &ended {
             self.disconnect(*connection);
         }
+        self.note_domain(domain);
         (self.bury(domain), ended.into_iter().collect())
     }
 
@@ -100,6 +107,7 @@ impl Store {
         self.require_dom0(from)?;
         let known = self.domains.get_mut(&domain).filter(|known| known.introduced);
         known.ok_or(Refusal::NoDomain)?.shut_down = false;
+        self.note_domain(domain);
         Ok(Answer::of(Reply::Done(Operation::Resume)))
     }
 
@@ -125,7 +133,7 @@ impl Store {
     }
 
     /// Has all of a domain's connections act for another, or for nobody.
-    fn act_for(&mut self, domain: DomainId, target: Option<DomainId>) {
+    pub(super) fn act_for(&mut self, domain: DomainId, target: Option<DomainId>) {
         let Some(known) = self.domains.get_mut(&domain) else { return };
         known.target = target;
         for id in &known.connections {
@@ -133,6 +141,7 @@ impl Store {
                 connection.caller = known.caller(domain);
             }
         }
+        self.note_domain(domain);
     }
 
     pub(super) fn is_introduced(&self, from: ConnectionId, domain: DomainId) -> Done {
@@ -163,6 +172,7 @@ impl Store {
         if let Some(connection) = self.connections.get_mut(&from) {
             connection.caller = caller;
         }
+        self.note_connection(from);
         Ok(Answer::of(Reply::Done(Operation::Restrict)))
     }
 
@@ -173,6 +183,7 @@ impl Store {
         let root = Path::root();
         if self.tree.find(&root).is_some_and(|node| node.permissions().owner == domain) {
             self.tree.set_permissions(&root, private.clone().into());
+            self.note_node(&root);
         }
         let mut changes = Vec::new();
         for path in self.tree.estates(domain) {
@@ -182,12 +193,18 @@ impl Store {
                 changes.push(Change::removed(path, parent, node));
             }
         }
-        self.tree.strip_exceptions(domain);
+        self.note_changes(&changes);
+        for path in self.tree.strip_exceptions(domain) {
+            self.note_node(&path);
+        }
         for permissions in self.specials.values_mut() {
             permissions.exceptions.retain(|(named, _)| *named != domain);
             if permissions.owner == domain {
                 *permissions = private.clone();
             }
+        }
+        for special in Special::ALL {
+            self.note_special(special);
         }
         self.announce(&changes)
     }

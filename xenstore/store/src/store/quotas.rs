@@ -54,6 +54,9 @@ impl Store {
         let known = self.domains.get_mut(&domain)?;
         let is_news = above && !known.warned;
         known.warned |= above;
+        if is_news {
+            self.note_domain(domain);
+        }
         is_news.then_some(domain)
     }
 
@@ -110,6 +113,7 @@ impl Store {
             return Err(Refusal::Busy);
         }
         self.domain(domain, now).features = value;
+        self.note_domain(domain);
         Ok(Answer::of(Reply::Done(Operation::SetFeature)))
     }
 
@@ -149,8 +153,12 @@ impl Store {
                 if let Some(known) = self.domains.get_mut(&domain) {
                     known.quotas.insert(name, value);
                 }
+                self.note_domain(domain);
             }
-            None => self.limits.quota.set(name, value),
+            None => {
+                self.limits.quota.set(name, value);
+                self.note_limits();
+            }
         }
         Ok(Answer::of(Reply::Done(Operation::SetQuota)))
     }

@@ -10,6 +10,7 @@ use xenstore_wire::{Operation, Reply, TransactionId};
 use super::{Answer, Done, Notice, Store};
 use crate::caller::Caller;
 use crate::connection::{Connection, ConnectionId};
+use crate::journal::Kind;
 use crate::quota::fits;
 use crate::refusal::Refusal;
 use crate::transaction::Transaction;
@@ -30,6 +31,7 @@ impl Store {
         let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
         let id = connection.next_transaction();
         connection.transactions.insert(id, Transaction::new(&self.tree));
+        self.note_transaction(Kind::Transaction, from, id);
         Ok(Answer::of(Reply::Transaction(id)))
     }
 
@@ -42,14 +44,16 @@ impl Store {
     ) -> Done {
         let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
         let transaction = connection.transactions.remove(&id).ok_or(Refusal::NoTransaction)?;
+        let caller = connection.caller;
+        self.note_transaction(Kind::TransactionEnded, from, id);
         let done = Reply::Done(Operation::TransactionEnd);
         if !commit {
             transaction.drop_into(&mut self.tree);
             return Ok(Answer::of(done));
         }
-        let caller = connection.caller;
         let quota = self.quota(caller);
         let changes = transaction.commit(&mut self.tree, caller, &quota)?;
+        self.note_changes(&changes);
         Ok(Answer::with(done, once_each(self.announce(&changes))))
     }
 

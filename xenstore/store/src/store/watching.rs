@@ -12,12 +12,13 @@ use crate::caller::{Caller, Need};
 use crate::change::Change;
 use crate::connection::ConnectionId;
 use crate::domain::{EVERY_DOMAIN, WATCH_DEPTH};
+use crate::journal::Kind;
 use crate::quota::fits;
 use crate::refusal::Refusal;
 use crate::watches::{Concern, Target};
 
 /// About how much memory a watch takes: it is kept by its owner and in the index.
-fn bytes_of_watch((target, token): &(Target, Token)) -> usize {
+pub(super) fn bytes_of_watch((target, token): &(Target, Token)) -> usize {
     let path = match target {
         Target::Node(path) => path.as_str().len(),
         Target::Special(_) | Target::DomainSpecial(_) => 0,
@@ -66,6 +67,7 @@ impl Store {
             return Err(Refusal::Quota);
         }
         self.watches.add(&known.0, from, known.1.clone(), home, depth);
+        self.note_watch(from, &watch.name, &known.1, depth);
         let event = WatchEvent { name: watch.name, token: known.1.clone() };
         if let Some(connection) = self.connections.get_mut(&from) {
             connection.watches.insert(known);
@@ -84,18 +86,26 @@ impl Store {
         }
         connection.watch_bytes = connection.watch_bytes.saturating_sub(bytes_of_watch(&known));
         self.watches.remove(&known.0, from, &known.1);
+        self.note_unwatch(from, &watch.name, &watch.token);
         Ok(Answer::of(Reply::Done(Operation::Unwatch)))
     }
 
     /// RESET_WATCHES: a guest's new kernel wants nothing of what the old one had open.
     pub(super) fn reset_watches(&mut self, from: ConnectionId) -> Done {
         let connection = self.connections.get_mut(&from).ok_or(Refusal::Denied)?;
-        for transaction in core::mem::take(&mut connection.transactions).into_values() {
-            transaction.drop_into(&mut self.tree);
-        }
+        let ended = core::mem::take(&mut connection.transactions);
         connection.watch_bytes = 0;
-        for (target, token) in core::mem::take(&mut connection.watches) {
-            self.watches.remove(&target, from, &token);
+        let watches = core::mem::take(&mut connection.watches);
+        let named: Vec<_> = self.watches.of(from, &watches).collect();
+        for (target, token) in &watches {
+            self.watches.remove(target, from, token);
+        }
+        for (name, token, _) in &named {
+            self.note_unwatch(from, name, token);
+        }
+        for (id, transaction) in ended {
+            self.note_transaction(Kind::TransactionEnded, from, id);
+            transaction.drop_into(&mut self.tree);
         }
         Ok(Answer::of(Reply::Done(Operation::ResetWatches)))
     }
@@ -127,6 +137,7 @@ impl Store {
         self.require_dom0(from)?;
         self.require_named(from, &permissions)?;
         self.specials.insert(special, permissions);
+        self.note_special(special);
         Ok(Answer::of(Reply::Done(Operation::SetPermissions)))
     }
 

@@ -3,5 +3,6 @@
 mod advisories;
 mod budget;
 mod dialogue;
+mod restoring;
 mod serial;
 mod transcripts;

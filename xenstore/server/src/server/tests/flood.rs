@@ -33,8 +33,9 @@ fn serve(machine: &Machine) -> (i32, Speaker<UnixStream>) {
     thread::spawn(move || {
         told.send(nix::unistd::gettid().as_raw()).expect("somebody listens");
         let guests = Guests::new(Box::new(FakeHypervisor::new(&machine))).expect("a hypervisor");
-        let mut server = Server::new(None, Some(guests), Limits::default()).expect("a server");
-        server.welcome(far, Caller::Dom0, Duration::ZERO);
+        let mut server =
+            Server::new(None, Some(guests), Limits::default(), None).expect("a server");
+        server.welcome(far, Caller::Dom0, None, Duration::ZERO);
         // It ends with the process.
         server.serve()
     });

@@ -30,6 +30,8 @@ enum Step {
     IntroducedAgain,
     /// It dies, and another comes under its number.
     Die,
+    /// The store's process is killed, and another one goes on.
+    Kill,
     /// Time passes, for all.
     Wait(u64),
 }
@@ -122,6 +124,7 @@ fn take(step: &Step, number: u16, actor: &mut Actor, world: &mut World, wanted: 
             assert_eq!(world.introduce(&actor.speaker), "OK|");
             actor.begin_anew();
         }
+        Step::Kill => world.kill(),
         Step::Die => {
             world.machine.set_life(actor.speaker.end.domain(), Life::Gone);
             world.run();
@@ -142,6 +145,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::BeginAnew),
         1 => Just(Step::IntroducedAgain),
         1 => Just(Step::Die),
+        1 => Just(Step::Kill),
         2 => (1..300_u64).prop_map(Step::Wait),
     ]
 }

@@ -1,14 +1,16 @@
 //! A server, its dom0 and its guests, and turns that are taken until nothing is left to be done.
 
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use xenstore_hypervisor::fake::{FakeHypervisor, Guest, Machine};
-use xenstore_store::{Caller, Limits};
+use xenstore_store::{Caller, Life, Limits};
 use xenstore_wire::{Decoder, DomainId, Message, Operation, PAYLOAD_MAX, Progress};
 
 use crate::guests::Guests;
+use crate::ledger::{self, Ledger};
 use crate::server::{Go, Server};
 use crate::wakeups::Sleep;
 
@@ -22,6 +24,8 @@ pub(super) struct World {
     pub(super) kernel: Speaker<Guest>,
     dom0: Speaker<UnixStream>,
     last_identity: u128,
+    /// What outlives the server.
+    memory: OwnedFd,
 }
 
 /// Whoever speaks to the store, and what it has heard.
@@ -39,13 +43,30 @@ impl World {
     pub(super) fn with(limits: Limits) -> Self {
         let machine = Machine::default();
         let kernel = Speaker::new(machine.start(DomainId::DOM0, 0));
-        let guests = Guests::new(Box::new(FakeHypervisor::new(&machine))).expect("a hypervisor");
-        let mut server = Server::new(None, Some(guests), limits).expect("a server");
+        let memory = ledger::create().expect("memory");
+        let mut server = serve(&machine, &memory, limits);
         let dom0 = connect(&mut server, Caller::Dom0);
         let mut world =
-            Self { machine, server, now: Duration::ZERO, kernel, dom0, last_identity: 100 };
+            Self { machine, server, now: Duration::ZERO, kernel, dom0, last_identity: 100, memory };
         world.run();
         world
+    }
+
+    /// Has a domain's life change while no server is there.
+    pub(super) fn die_unheard(&mut self, domain: DomainId, life: Life) {
+        let gone = Server::new(None, None, Limits::default(), None).expect("a server");
+        drop(std::mem::replace(&mut self.server, gone));
+        self.machine.set_life(domain, life);
+        self.kill();
+    }
+
+    /// Has the server end without a word, and another one go on. Clients on sockets are gone.
+    pub(super) fn kill(&mut self) {
+        let gone = Server::new(None, None, Limits::default(), None).expect("a server");
+        drop(std::mem::replace(&mut self.server, gone));
+        self.server = serve(&self.machine, &self.memory, Limits::default());
+        self.dom0 = connect(&mut self.server, Caller::Dom0);
+        self.run();
     }
 
     /// A domain that runs, has its home, and is introduced.
@@ -136,12 +157,18 @@ impl World {
     }
 }
 
+fn serve(machine: &Machine, memory: &OwnedFd, limits: Limits) -> Server {
+    let guests = Guests::new(Box::new(FakeHypervisor::new(machine))).expect("a hypervisor");
+    let ledger = Ledger::open(memory).expect("a ledger");
+    Server::new(None, Some(guests), limits, Some(ledger)).expect("a server")
+}
+
 fn connect(server: &mut Server, caller: Caller) -> Speaker<UnixStream> {
     let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
     for end in [&ours, &theirs] {
         end.set_nonblocking(true).expect("a socket");
     }
-    server.welcome(theirs, caller, Duration::ZERO);
+    server.welcome(theirs, caller, None, Duration::ZERO);
     Speaker::new(ours)
 }
 

@@ -1,0 +1,143 @@
+//! The store's process is killed, and another one goes on: what everybody sees of it.
+
+use std::io::Write;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::client::Client;
+use crate::process::{Process, wait_until};
+
+/// Kills the process that serves, and waits until another one does.
+fn kill_store(server: &Process) {
+    let killed = server.store_id();
+    kill(killed, Signal::SIGKILL).expect("it runs");
+    wait_for_another(server, killed);
+}
+
+fn wait_for_another(server: &Process, killed: Pid) {
+    wait_until("another store", || server.try_store_id().is_some_and(|id| id != killed));
+}
+
+#[test]
+fn what_was_committed_and_who_was_connected_is_there_after_a_kill() {
+    let server = Process::start(&["--burst", "40", "--operations-per-second", "1"]);
+    let mut dom0 = server.connect();
+    let mut guest = server.connect_as_domain(5);
+    for (request, reply) in [
+        ("WRITE /a/b|one", "OK|"),
+        ("SET_PERMS /a/b|n0|r5|", "OK|"),
+        ("WRITE /gone/x|1", "OK|"),
+        ("RM /gone|", "OK|"),
+        ("CONTROL quota|set|watches|7|", "OK|"),
+        ("TRANSACTION_START |", "1|"),
+        ("WRITE@1 /t/1|kept", "OK|"),
+        ("TRANSACTION_END@1 T|", "OK|"),
+        ("TRANSACTION_START |", "2|"),
+        ("WRITE@2 /t/2|lost", "OK|"),
+    ] {
+        assert_eq!(dom0.ask(request), reply, "{request}");
+    }
+    assert_eq!(guest.ask("WATCH /local/domain/5/data|mine|"), "OK|");
+    assert_eq!(guest.heard().1, "/local/domain/5/data|mine|");
+    assert_eq!(guest.ask("WRITE /local/domain/5/data|x"), "OK|");
+    assert_eq!(guest.heard().1, "/local/domain/5/data|mine|");
+
+    kill_store(&server);
+
+    for (request, reply) in [
+        ("READ /a/b|", "one"),
+        ("GET_PERMS /a/b|", "n0|r5|"),
+        ("DIRECTORY /gone|", "ENOENT"),
+        ("GET_QUOTA watches|", "7|"),
+        ("READ /t/1|", "kept"),
+        ("READ /t/2|", "ENOENT"),
+        ("WRITE@2 /t/2|again", "OK|"),
+        ("TRANSACTION_END@2 T|", "EAGAIN"),
+        ("TRANSACTION_START |", "3|"),
+        ("WRITE /local/domain/5/data/y|2", "OK|"),
+        ("CONTROL check|", "OK|"),
+    ] {
+        assert_eq!(dom0.ask(request), reply, "{request}");
+    }
+    assert_eq!(guest.heard().1, "/local/domain/5/data/y|mine|", "its watch is there");
+    assert_eq!(guest.ask("READ /a/b|"), "one", "it is who it was");
+    assert_eq!(guest.ask("RELEASE 5|"), "EACCES", "and nothing more");
+    assert_eq!(server.connect().ask("READ /a/b|"), "one", "others come in as ever");
+}
+
+#[test]
+fn a_request_that_was_half_read_goes_on_in_the_next_process() {
+    let server = Process::start(&[]);
+    let mut client = server.connect();
+    assert_eq!(client.ask("WRITE /a|one"), "OK|");
+    let sleeps = server.sleeps();
+    let bytes = client.encode("READ /a|");
+    client.stream.write_all(&bytes[..10]).expect("the server listens");
+    wait_until("it is read", || server.sleeps() > sleeps);
+    kill_store(&server);
+    client.stream.write_all(&bytes[10..]).expect("the server listens");
+    assert_eq!(client.heard().1, "one");
+}
+
+#[test]
+fn killed_again_and_again_amid_traffic_it_loses_no_answer_and_repeats_no_effect() {
+    const CLIENTS: usize = 8;
+    const KILLS: usize = 4;
+    let server = Process::start(&[]);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.connect()).collect();
+    let mut sent = [0_u32; CLIENTS];
+    for round in 0..KILLS {
+        let killed = server.store_id();
+        for pause in 0..50 {
+            for (number, client) in clients.iter_mut().enumerate() {
+                sent[number] += 1;
+                client.send(&format!("WRITE /c/{number}|{}", sent[number]));
+                client.send(&format!("READ /c/{number}|"));
+            }
+            if pause == 25 + round {
+                kill(killed, Signal::SIGKILL).expect("it runs");
+            }
+        }
+        for (number, client) in clients.iter_mut().enumerate() {
+            for value in sent[number] - 49..=sent[number] {
+                assert_eq!(client.heard().1, "OK|", "client {number}, round {round}");
+                assert_eq!(client.heard().1, value.to_string(), "client {number}, round {round}");
+            }
+        }
+        wait_for_another(&server, killed);
+    }
+}
+
+#[test]
+fn who_has_left_is_let_go_of_by_the_parent_too() {
+    let server = Process::start(&[]);
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", server.id())).expect("it runs").count();
+    let before = open();
+    let mut clients: Vec<Client> = (0..100).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("READ /tool|"), "");
+    }
+    assert!(open() >= 100);
+    drop(clients);
+    wait_until("they are let go of", || open() <= before);
+}
+
+#[test]
+fn a_store_that_is_killed_at_once_each_time_is_given_up_and_its_state_kept() {
+    let mut server = Process::start(&[]);
+    assert_eq!(server.connect().ask("WRITE /a|one"), "OK|");
+    let id = server.id();
+    for _ in 0..6 {
+        // It serves: what is killed is the store, not what becomes one.
+        assert_eq!(server.connect().ask("READ /a|"), "one");
+        kill(server.store_id(), Signal::SIGKILL).expect("it runs");
+    }
+    let (code, said) = server.wait();
+    assert_eq!(code, Some(1), "{said}");
+    let path = server.folder.path().join(format!("state.{id}"));
+    assert!(said.contains(&format!("is kept in {}", path.display())), "{said}");
+    assert!(said.ends_with("xenstored: the store was killed by SIGKILL\n"), "{said}");
+    let kept = std::fs::read(&path).expect("it is kept");
+    assert!(kept.windows(3).any(|window| window == b"one"), "all of it");
+}
