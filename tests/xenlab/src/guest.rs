@@ -93,6 +93,14 @@ impl Guest {
         must("xl", ["domid", &self.name]).trim().parse().expect("a domid")
     }
 
+    /// The number of its domain, once that is another than `before`.
+    pub(crate) fn domid_after(&self, before: u16) -> u16 {
+        soon().until("the guest has another domain", || {
+            let text = tool("xl", ["domid", &self.name]).output;
+            text.trim().parse().ok().filter(|next| *next != before)
+        })
+    }
+
     /// Starts it, and opens its screen once its shell is there.
     pub(crate) fn start(&self) -> (u16, Viewer) {
         let domid = self.create();

@@ -5,6 +5,7 @@ mod device_models;
 mod host_console;
 mod life;
 mod no_vnc;
+mod store_killed;
 mod vm_data;
 
 use crate::scenario::Scenario;
@@ -115,6 +116,13 @@ pub(crate) const ALL: &[Scenario] = &[
         core: false,
         limit_s: 300,
         run: device_models::handles,
+    },
+    Scenario {
+        name: "store-killed",
+        shows: "our store's process can be killed under guests and toolstack, and nothing is lost",
+        core: false,
+        limit_s: 300,
+        run: store_killed::goes_on,
     },
     Scenario {
         name: "crowd",

@@ -71,11 +71,7 @@ pub(super) fn reboot() {
     viewer.type_text("echo before the reboot\n").expect("the viewer is served");
     viewer.wait_for_text(soon(), "before the reboot");
     guest.xl("reboot");
-    let next = soon().until("the guest has another domain", || {
-        let text = tool("xl", ["domid", &guest.name]).output;
-        text.trim().parse::<u16>().ok().filter(|next| *next != domid)
-    });
-    let mut viewer = view(vnc_port(next));
+    let mut viewer = view(vnc_port(guest.domid_after(domid)));
     viewer.wait_for_text(soon(), "before the reboot");
     viewer.wait_for_text(soon(), "-- started again at ");
     viewer.wait_for_text(soon(), "first look");
