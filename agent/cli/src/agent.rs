@@ -39,6 +39,9 @@ pub(crate) enum AgentError {
     /// The connection broke between request and reply.
     #[error("cannot get the agent's reply: {0}")]
     Lost(#[source] io::Error),
+    /// Nothing came in time.
+    #[error("the agent does not answer in time; is this xenwardend's socket?")]
+    Silent,
     /// The agent closed the connection instead of replying: it serves root alone.
     #[error("the agent closed the connection without a reply; are you root?")]
     Closed,
@@ -117,6 +120,7 @@ impl Connection {
         let message = loop {
             match recvmsg::<()>(self.stream.as_raw_fd(), &mut slices, Some(&mut room), flags) {
                 Err(nix::Error::EINTR) => {}
+                Err(nix::Error::EAGAIN) => return Err(AgentError::Silent),
                 Err(error) => return Err(AgentError::Lost(error.into())),
                 Ok(message) => break message,
             }

@@ -87,6 +87,7 @@ impl From<AgentError> for XeError {
             AgentError::Refused(refusal) => Self::Failed(refusal.message),
             AgentError::Unreachable { .. }
             | AgentError::Lost(_)
+            | AgentError::Silent
             | AgentError::Closed
             | AgentError::Malformed(_)
             | AgentError::TooLong
