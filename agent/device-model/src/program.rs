@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_is_no_program_is_refused() {
         let refused = |path: &str| find(Some(Path::new(path))).unwrap_err().to_string();
-        assert_eq!(refused("/nonexistent"), "find QEMU at /nonexistent");
+        assert_eq!(refused("/nonexistent/qemu"), "find QEMU at /nonexistent/qemu");
         assert_eq!(refused("/etc/passwd"), "/etc/passwd is no executable file");
         assert_eq!(refused("/"), "/ is no executable file");
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{OpenptyResult, Winsize, openpty};
+use tempfile::TempDir;
 use vncterm_screen::Screen;
 
 pub(crate) const COLUMNS: u16 = 80;
@@ -21,6 +22,8 @@ pub(crate) struct Program {
     pub(crate) screen: Screen,
     child: Child,
     terminal: File,
+    /// Its user's folder, for what programs keep.
+    _home: TempDir,
     /// What it has printed since something was last typed.
     pub(crate) since: Vec<u8>,
 }
@@ -30,6 +33,7 @@ impl Program {
     pub(crate) fn start(package: &str, words: &[&str], variables: &[(&str, &str)]) -> Self {
         let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(&size, None).expect("a pty");
+        let home = TempDir::new().expect("a temporary folder");
         let end = |slave: &OwnedFd| Stdio::from(slave.try_clone().expect("a descriptor"));
         // It makes the pty the program's controlling terminal.
         let child = Command::new("setsid")
@@ -38,6 +42,7 @@ impl Program {
             .env_clear()
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
             .env("LANG", "C.UTF-8")
+            .env("HOME", home.path())
             .envs(variables.iter().copied())
             .stdin(end(&slave))
             .stdout(end(&slave))
@@ -45,7 +50,7 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("setsid and {package} are needed: {error}"));
         let screen = Screen::new(COLUMNS, ROWS, 64);
-        Self { screen, child, terminal: File::from(master), since: Vec::new() }
+        Self { screen, child, terminal: File::from(master), _home: home, since: Vec::new() }
     }
 
     /// Types bytes.
