@@ -156,16 +156,8 @@ impl Plan {
         kept: Vec<Kept>,
     ) -> Result<Self, PlanError> {
         refuse_bad_numbers(network, &kept, &[], CONVERTER_OPEN_FILES)?;
-        let limits = vec![
-            (Limit::Core, 0),
-            (Limit::LockedMemory, 0),
-            (Limit::MessageQueues, 0),
-            (Limit::FileLocks, 0),
-            (Limit::FileSize, CONVERTER_FILE_SIZE),
-            (Limit::OpenFiles, CONVERTER_OPEN_FILES),
-            (Limit::AddressSpace, CONVERTER_ADDRESS_SPACE),
-            (Limit::Processes, 0),
-        ];
+        let limits =
+            limits(CONVERTER_OPEN_FILES, CONVERTER_ADDRESS_SPACE, Some(CONVERTER_FILE_SIZE));
         let policy = Policy::converter()?;
         Ok(Self {
             uid,
@@ -193,16 +185,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let network = Network::Own;
         refuse_bad_numbers(network, &kept, &opened, STORE_OPEN_FILES)?;
-        let limits = vec![
-            (Limit::Core, 0),
-            (Limit::LockedMemory, 0),
-            (Limit::MessageQueues, 0),
-            (Limit::FileLocks, 0),
-            (Limit::FileSize, 0),
-            (Limit::OpenFiles, STORE_OPEN_FILES),
-            (Limit::AddressSpace, STORE_ADDRESS_SPACE),
-            (Limit::Processes, 0),
-        ];
+        let limits = limits(STORE_OPEN_FILES, STORE_ADDRESS_SPACE, Some(0));
         Ok(Self {
             uid,
             gid,
@@ -226,15 +209,7 @@ impl Plan {
     pub fn front(uid: Uid, gid: Gid, kept: Vec<Kept>, shown: PathBuf) -> Result<Self, PlanError> {
         let network = Network::Host;
         refuse_bad_numbers(network, &kept, &[], FRONT_OPEN_FILES)?;
-        let limits = vec![
-            (Limit::Core, 0),
-            (Limit::LockedMemory, 0),
-            (Limit::MessageQueues, 0),
-            (Limit::FileLocks, 0),
-            (Limit::OpenFiles, FRONT_OPEN_FILES),
-            (Limit::AddressSpace, FRONT_ADDRESS_SPACE),
-            (Limit::Processes, 0),
-        ];
+        let limits = limits(FRONT_OPEN_FILES, FRONT_ADDRESS_SPACE, None);
         Ok(Self {
             uid,
             gid,
@@ -376,6 +351,20 @@ impl Plan {
         ));
         sentences
     }
+}
+
+/// What every plan limits: nothing at all of what no program needs, and so much of the rest. `None` is
+/// for files without a limit.
+fn limits(open_files: u64, address_space: u64, file_size: Option<u64>) -> Vec<(Limit, u64)> {
+    let nothing = [Limit::Core, Limit::LockedMemory, Limit::MessageQueues, Limit::FileLocks];
+    let mut limits: Vec<(Limit, u64)> = nothing.map(|limit| (limit, 0)).into();
+    limits.extend(file_size.map(|size| (Limit::FileSize, size)));
+    limits.extend([
+        (Limit::OpenFiles, open_files),
+        (Limit::AddressSpace, address_space),
+        (Limit::Processes, 0),
+    ]);
+    limits
 }
 
 fn refuse_bad_numbers(
