@@ -26,6 +26,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap};
 use nix::unistd::{Whence, ftruncate, lseek};
 
+use xenstore_wire::numbered;
+
 use crate::transport::Heard;
 
 /// Where the slot is in the head's page.
@@ -76,37 +78,22 @@ struct Slot {
 /// No kind of entry.
 const NOTHING: u8 = 0;
 
-/// Makes the kinds of entries, with both ways to and from their numbers.
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $number:literal;)*) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Kind { $($(#[$doc])* $kind,)* }
-
-        impl Kind {
-            fn number(self) -> u8 {
-                match self { $(Self::$kind => $number,)* }
-            }
-
-            fn from_number(number: u8) -> Option<Self> {
-                match number { $($number => Some(Self::$kind),)* _ => None }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// Records of the store itself.
-    Store = 1;
-    /// How a peer is reached.
-    Peer = 2;
-    /// Bytes that came of a peer.
-    Came = 3;
-    /// How many of these are done with.
-    Done = 4;
-    /// Bytes for a peer.
-    Due = 5;
-    /// How many of these it has got.
-    Sent = 6;
+numbered! {
+    /// What an entry is about.
+    pub(crate) enum Kind {
+        /// Records of the store itself.
+        Store = 1,
+        /// How a peer is reached.
+        Peer = 2,
+        /// Bytes that came of a peer.
+        Came = 3,
+        /// How many of these are done with.
+        Done = 4,
+        /// Bytes for a peer.
+        Due = 5,
+        /// How many of these it has got.
+        Sent = 6,
+    }
 }
 
 /// One entry.

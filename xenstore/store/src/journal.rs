@@ -8,54 +8,39 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use xenstore_wire::{Access, DomainId, Path, Permissions};
+use xenstore_wire::{Access, DomainId, Path, Permissions, numbered};
 
 /// Every access, to find the one that a letter stands for.
 const ACCESSES: [Access; 4] = [Access::None, Access::Read, Access::Write, Access::Both];
 /// More entries than a node's permissions have where they came in a message.
 const ENTRIES_MAX: u32 = 4096;
 
-/// Makes the kinds of records, with both ways to and from their numbers.
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $number:literal;)*) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum Kind { $($(#[$doc])* $kind,)* }
-
-        impl Kind {
-            fn number(self) -> u8 {
-                match self { $(Self::$kind => $number,)* }
-            }
-
-            fn from_number(number: u8) -> Option<Self> {
-                match number { $($number => Some(Self::$kind),)* _ => None }
-            }
-        }
-    };
-}
-
-kinds! {
-    /// Quotas and rates that hold for everybody.
-    Limits = 1;
-    /// Who may hear of a special name.
-    Special = 2;
-    /// A domain beside its nodes.
-    Domain = 3;
-    DomainGone = 4;
-    Connection = 5;
-    ConnectionGone = 6;
-    /// A node, after its parent.
-    Node = 7;
-    /// A node that is gone, with all below it.
-    NodeGone = 8;
-    Watch = 9;
-    WatchGone = 10;
-    /// An open transaction: that it is open, not what it has done.
-    Transaction = 11;
-    TransactionEnded = 12;
-    /// Until when a domain's tokens are spent.
-    Spent = 13;
-    /// The number of the last connection, so that none is used twice.
-    LastConnection = 14;
+numbered! {
+    /// What a record is about.
+    pub(crate) enum Kind {
+        /// Quotas and rates that hold for everybody.
+        Limits = 1,
+        /// Who may hear of a special name.
+        Special = 2,
+        /// A domain beside its nodes.
+        Domain = 3,
+        DomainGone = 4,
+        Connection = 5,
+        ConnectionGone = 6,
+        /// A node, after its parent.
+        Node = 7,
+        /// A node that is gone, with all below it.
+        NodeGone = 8,
+        Watch = 9,
+        WatchGone = 10,
+        /// An open transaction: that it is open, not what it has done.
+        Transaction = 11,
+        TransactionEnded = 12,
+        /// Until when a domain's tokens are spent.
+        Spent = 13,
+        /// The number of the last connection, so that none is used twice.
+        LastConnection = 14,
+    }
 }
 
 /// Records that make no sense: where they stop to, as an offset in bytes.

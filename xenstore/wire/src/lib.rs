@@ -15,6 +15,7 @@ mod decoder;
 mod domain_id;
 mod error_code;
 mod header;
+mod numbered;
 mod operation;
 mod path;
 mod permissions;
