@@ -22,6 +22,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
 use nix::sys::time::TimeVal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use restrict::{
     Child, Ending, Expected, Launch, Moment, Plan, Program, Reaped, SpawnError, attest,
 };
@@ -149,22 +150,33 @@ impl Parent {
     }
 
     /// Starts another store's process in the place of one that ended, which goes on where that one
-    /// was. One that ends soon again and again isn't started for ever: what it goes on from may be
-    /// what ends it. Then, and where that makes no sense, it is kept for people.
-    fn begin_again(&mut self, options: &Options, ended: ParentError) -> Result<(), ParentError> {
-        self.short_lives = match self.started.elapsed() < SHORT_LIFE {
-            true => self.short_lives + 1,
-            false => 0,
-        };
-        if self.short_lives > SHORT_LIVES_MAX {
-            return Err(self.keep_state(ended));
+    /// was. One that ends soon again and again isn't started for ever, whether it had begun to serve
+    /// or not: what it goes on from may be what ends it. Then, and where that makes no sense, it is
+    /// kept for people.
+    fn begin_again(
+        &mut self,
+        options: &Options,
+        mut ended: ParentError,
+    ) -> Result<(), ParentError> {
+        let mut was_short = self.started.elapsed() < SHORT_LIFE;
+        loop {
+            self.short_lives = if was_short { self.short_lives + 1 } else { 0 };
+            if self.short_lives > SHORT_LIVES_MAX {
+                return Err(self.keep_state(ended));
+            }
+            eprintln!("xenstored: {ended}: another one goes on");
+            reap_all();
+            if let Some(times) = self.short_lives.checked_sub(1) {
+                thread::sleep(PAUSE * 2_u32.pow(times));
+            }
+            match self.go_on(options) {
+                Ok(()) => return Ok(()),
+                Err(again @ (ParentError::Ended(_) | ParentError::Spawn(SpawnError::Ended(_)))) => {
+                    (ended, was_short) = (again, true);
+                }
+                Err(error) => return Err(self.keep_state(error)),
+            }
         }
-        eprintln!("xenstored: {ended}: another one goes on");
-        if let Some(times) = self.short_lives.checked_sub(1) {
-            thread::sleep(PAUSE * 2_u32.pow(times));
-        }
-        let begun = self.go_on(options);
-        begun.map_err(|error| self.keep_state(error))
     }
 
     fn go_on(&mut self, options: &Options) -> Result<(), ParentError> {
@@ -279,14 +291,12 @@ impl Parent {
         {
             return ParentError::Attest(error);
         }
-        while self.log.is_some() {
-            self.pass_log_on();
-        }
+        self.pass_rest_of_log_on();
         ending.unwrap_or(otherwise)
     }
 
     /// Looks at the process from outside, and ends it where a property doesn't hold.
-    fn attest(&self, plan: &Plan, program: &Program) -> Result<(), ParentError> {
+    fn attest(&mut self, plan: &Plan, program: &Program) -> Result<(), ParentError> {
         let (child, program) = (self.child, program.id());
         // It may have begun to serve by now.
         let moment = Moment::Serving;
@@ -453,6 +463,13 @@ impl Parent {
         }
     }
 
+    /// The same to its end, which it has once the store has ended: nobody else has the pipe.
+    fn pass_rest_of_log_on(&mut self) {
+        while self.log.is_some() {
+            self.pass_log_on();
+        }
+    }
+
     /// Reads a signal: whether it says to end. That the store has ended is an error.
     fn is_told_to_end(&mut self) -> Result<bool, ParentError> {
         let signal = self.signals.read_signal().map_err(ParentError::Signals)?;
@@ -460,22 +477,19 @@ impl Parent {
         match number.and_then(|number| Signal::try_from(number).ok()) {
             Some(Signal::SIGTERM | Signal::SIGINT) => Ok(true),
             Some(_) | None => match self.ending() {
-                Some(ended) => {
-                    // The pipe has an end, for nobody else has it.
-                    while self.log.is_some() {
-                        self.pass_log_on();
-                    }
-                    Err(ended)
-                }
+                Some(ended) => Err(ended),
                 None => Ok(false),
             },
         }
     }
 
-    /// How the store ended, where it has.
-    fn ending(&self) -> Option<ParentError> {
+    /// How the store ended, where it has. What it had to say is passed on before.
+    fn ending(&mut self) -> Option<ParentError> {
         match self.child.reap() {
-            Ok(Reaped::Ended(ending)) => Some(ParentError::Ended(ending)),
+            Ok(Reaped::Ended(ending)) => {
+                self.pass_rest_of_log_on();
+                Some(ParentError::Ended(ending))
+            }
             Ok(Reaped::Running) => None,
             Ok(Reaped::Foreign) => Some(ParentError::Gone),
             Err(error) => Some(ParentError::Attest(error)),
@@ -493,7 +507,7 @@ impl Parent {
     }
 
     /// How the store ended; none where it doesn't in time.
-    fn wait_for_the_end(&self) -> Result<Option<ParentError>, ParentError> {
+    fn wait_for_the_end(&mut self) -> Result<Option<ParentError>, ParentError> {
         let deadline = Instant::now() + ENDS_WITHIN;
         loop {
             if let Some(ended) = self.ending() {
@@ -514,6 +528,12 @@ impl Parent {
             Err(errno) => return Err(ParentError::Wait(errno)),
         }
         self.signals.read_signal().map(drop).map_err(ParentError::Signals)
+    }
+}
+
+/// Reaps what a store's start left that was killed halfway: nobody else is this process's child then.
+fn reap_all() {
+    while waitpid(None, Some(WaitPidFlag::WNOHANG)).is_ok_and(|one| one != WaitStatus::StillAlive) {
     }
 }
 

@@ -103,17 +103,19 @@ impl Process {
 
     /// The process that serves, which is the only child of the one that was started.
     pub(crate) fn store_id(&self) -> Pid {
-        let parent = self.id();
-        let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
-        let children = children.expect("it runs");
-        Pid::from_raw(children.trim().parse().expect("one child"))
+        self.try_store_id().expect("one child")
     }
 
-    /// The same, where there is one now.
+    /// The same, where there is one now. One that was killed may wait to be reaped beside it.
     pub(crate) fn try_store_id(&self) -> Option<Pid> {
         let parent = self.id();
         let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
-        Some(Pid::from_raw(children.trim().parse().ok()?))
+        let is_dead = |id: &&str| {
+            let status = fs::read_to_string(format!("/proc/{id}/status"));
+            status.is_ok_and(|status| status.contains("State:\tZ"))
+        };
+        let mut living = children.split_whitespace().filter(|id| !is_dead(id));
+        Some(Pid::from_raw(living.next()?.parse().ok()?)).filter(|_| living.next().is_none())
     }
 
     /// How often the process that serves has slept so far.

@@ -124,6 +124,23 @@ fn who_has_left_is_let_go_of_by_the_parent_too() {
 }
 
 #[test]
+fn a_store_that_is_killed_while_it_begins_is_begun_again() {
+    let server = Process::start(&[]);
+    let mut before = server.connect();
+    assert_eq!(before.ask("WRITE /a|one"), "OK|");
+    let mut killed = server.store_id();
+    for _ in 0..4 {
+        kill(killed, Signal::SIGKILL).expect("it runs");
+        // Whatever it has come to by now: it is killed as soon as it is there.
+        let another = || server.try_store_id().filter(|id| *id != killed);
+        wait_until("another process", || another().is_some());
+        killed = another().expect("it was there");
+    }
+    assert_eq!(before.ask("READ /a|"), "one");
+    assert_eq!(server.connect().ask("READ /a|"), "one");
+}
+
+#[test]
 fn a_store_that_is_killed_at_once_each_time_is_given_up_and_its_state_kept() {
     let mut server = Process::start(&[]);
     assert_eq!(server.connect().ask("WRITE /a|one"), "OK|");
