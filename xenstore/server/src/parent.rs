@@ -42,6 +42,8 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 const CONFINED_WITHIN: Duration = Duration::from_secs(20);
 /// A store that has been told to end has nothing to do before it does.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether it has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How long the store waits to be told which domains live: the parent only has to be given its turn.
 const ANSWER_WITHIN_S: i64 = 20;
 /// How long nobody is let in where there is no room for anybody.
@@ -283,7 +285,7 @@ impl Parent {
     fn give_up(&mut self, otherwise: ParentError) -> ParentError {
         let ending = match otherwise {
             // It has closed its end, which it only does when it ends.
-            ParentError::Gone => self.wait_for_the_end().unwrap_or(None),
+            ParentError::Gone => self.wait_for_the_end(),
             _ => None,
         };
         if ending.is_none()
@@ -304,13 +306,12 @@ impl Parent {
         let attestation = match attest(&expected) {
             Ok(attestation) => attestation,
             // It ended meanwhile: how says more than that it isn't there.
-            Err(error) => return Err(self.ending().unwrap_or(ParentError::Attest(error))),
+            Err(error) => {
+                return Err(self.wait_for_the_end().unwrap_or(ParentError::Attest(error)));
+            }
         };
         if attestation.holds() {
             return Ok(());
-        }
-        if let Some(ended) = self.ending() {
-            return Err(ended);
         }
         // What is not confined doesn't stay.
         self.child.kill().map_err(ParentError::Attest)?;
@@ -500,34 +501,23 @@ impl Parent {
     fn end(mut self) -> Result<(), ParentError> {
         // This tells it to.
         (self.clients, self.census) = (None, None);
-        if self.wait_for_the_end()?.is_none() {
+        if self.wait_for_the_end().is_none() {
             self.child.kill().map_err(ParentError::Attest)?;
         }
         Ok(())
     }
 
     /// How the store ended; none where it doesn't in time.
-    fn wait_for_the_end(&mut self) -> Result<Option<ParentError>, ParentError> {
+    fn wait_for_the_end(&mut self) -> Option<ParentError> {
         let deadline = Instant::now() + ENDS_WITHIN;
         loop {
-            if let Some(ended) = self.ending() {
-                return Ok(Some(ended));
+            let ended = self.ending();
+            if ended.is_some() || Instant::now() >= deadline {
+                return ended;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            self.wait_for_a_signal(left)?;
+            // No signal is taken meanwhile: one that says to end is heard afterwards.
+            thread::sleep(LOOK_AGAIN);
         }
-    }
-
-    fn wait_for_a_signal(&self, left: Duration) -> Result<(), ParentError> {
-        let mut ends = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut ends, rounded_up(left)) {
-            Ok(_) | Err(Errno::EINTR) => (),
-            Err(errno) => return Err(ParentError::Wait(errno)),
-        }
-        self.signals.read_signal().map(drop).map_err(ParentError::Signals)
     }
 }
 
