@@ -151,10 +151,19 @@ fn found(place: nix::Result<i64>) -> io::Result<Option<i64>> {
 impl Ledger {
     /// Maps a ledger; says how many stores there were before this one.
     pub(crate) fn open(memory: impl AsFd) -> io::Result<(Self, u32)> {
+        Self::map(memory, MapFlags::MAP_SHARED)
+    }
+
+    /// Maps a ledger to be looked at: nothing of it changes for whoever else has it.
+    pub(crate) fn look_at(memory: impl AsFd) -> io::Result<(Self, u32)> {
+        Self::map(memory, MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE)
+    }
+
+    fn map(memory: impl AsFd, how: MapFlags) -> io::Result<(Self, u32)> {
         let length = NonZeroUsize::new(LEDGER_BYTES).ok_or(Errno::EINVAL)?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: the kernel chooses the place: nothing that is mapped already is replaced.
-        let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, memory, 0) }?;
+        let start = unsafe { mmap(None, length, protection, how, memory, 0) }?;
         let mut ledger = Self { start: start.cast(), half: 0, written: 0, anew: 0 };
         let head = ledger.head();
         let stores = head.stores.fetch_add(1, Ordering::Relaxed);

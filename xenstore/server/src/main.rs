@@ -12,8 +12,10 @@ mod daemon;
 mod door;
 mod guests;
 mod handover;
+mod installed;
 mod ledger;
 mod listener;
+mod live_update;
 mod options;
 mod output;
 mod parent;
@@ -23,12 +25,14 @@ mod readiness;
 mod resuming;
 mod server;
 mod store_process;
+mod succession;
 mod transport;
 mod waiting;
 mod wakeups;
 
 use std::error::Error;
 use std::iter;
+use std::os::fd::RawFd;
 use std::process::{self, ExitCode};
 
 use daemon::DaemonError;
@@ -83,6 +87,16 @@ fn main() -> ExitCode {
                 return complain(&error, EXIT_FAILED);
             }
         }
+        Command::Try(options) => {
+            if let Err(error) = store_process::try_to_go_on(&options) {
+                return complain(&error, EXIT_FAILED);
+            }
+        }
+        Command::GoOn(options, left) => {
+            if let Err(error) = go_on(&options, left) {
+                return complain(&error, EXIT_FAILED);
+            }
+        }
         Command::Serve(options) => {
             match run(&options) {
                 Ok(()) => (),
@@ -102,7 +116,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     let named = Named::bind(&listener::path_from_environment()?, options.uids)?;
     let starter = if options.fork { Some(daemon::leave_foreground()?) } else { None };
-    let _pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
+    let pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
     if options.print_pid {
         println!("{}", process::id());
     }
@@ -117,12 +131,20 @@ fn run(options: &Options) -> Result<(), Failure> {
         starter.let_go()?;
     }
     match parent {
-        Some(parent) => parent.serve(&listener, options)?,
+        Some(parent) => parent.serve(&listener, options, pid_file.as_ref())?,
         None => {
             let server = Server::new(Some(Door::Listener(listener)), None, options.limits, None)?;
             server.stop_at_signals()?.serve()?;
         }
     }
+    Ok(())
+}
+
+/// Goes on in the process of a parent of another program, with all that it had.
+fn go_on(options: &Options, left: RawFd) -> Result<(), Failure> {
+    let left = succession::take(left).map_err(ParentError::Succession)?;
+    let (parent, listener, pid_file) = Parent::succeed(left.into(), options)?;
+    parent.serve(&listener, options, pid_file.as_ref())?;
     Ok(())
 }
 

@@ -2,7 +2,10 @@
 //!
 //! Options that C xenstored has are called as they are there.
 
+use std::env;
+use std::ffi::OsString;
 use std::num::NonZeroU32;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use lexopt::Parser;
@@ -52,6 +55,12 @@ alone: -I, --internal-db; -L, --preserve-local; -R, --no-recovery; -V, --verbose
 
 /// The option that makes a process the store's: for the parent alone, so that help doesn't name it.
 pub(crate) const STORE: &str = "store";
+/// With it, the store's process only tries whether it could go on.
+pub(crate) const TRY: &str = "try";
+/// Where the program is installed, for the store to say so.
+pub(crate) const INSTALLED: &str = "installed";
+/// The option of a program that goes on in a parent's process, with the descriptor of what is left.
+pub(crate) const GO_ON: &str = "go-on";
 /// The last user id of the third default range, which begins 65,536 above the converters': nothing
 /// else on a host has it.
 const STORE_UID: u32 = 1_879_146_479;
@@ -62,8 +71,12 @@ pub(crate) enum Command {
     Help,
     Version,
     Serve(Options),
-    /// Be the store's process, which the parent starts with its own options after one of its own.
+    /// Be the store's process, which the parent starts with its own options after its words to it.
     Store(Options),
+    /// Say as the store's process whether it could go on.
+    Try(Options),
+    /// Go on in the process of another program's parent.
+    GoOn(Options, RawFd),
 }
 
 /// How to serve.
@@ -78,6 +91,8 @@ pub(crate) struct Options {
     /// The user that the store's process becomes.
     pub(crate) store_uid: u32,
     pub(crate) limits: Limits,
+    /// Where the program is installed, as the parent has told the store's process.
+    pub(crate) installed: Option<String>,
 }
 
 /// The users that are domains: the first one's number, less the first domain's.
@@ -105,7 +120,7 @@ impl Options {
         let mut fork = true;
         let mut pid_file = None;
         let mut print_pid = false;
-        let mut is_store = false;
+        let (mut is_store, mut is_trial, mut left, mut installed) = (false, false, None, None);
         let mut store_uid = STORE_UID;
         let mut uids = None;
         let mut quota = Quota::default();
@@ -123,6 +138,9 @@ impl Options {
                 // The one of them that C xenstored gives a value, of which it takes any.
                 Short('I') | Long("internal-db") => drop(parser.optional_value()),
                 Long(STORE) => is_store = true,
+                Long(TRY) => is_trial = true,
+                Long(INSTALLED) => installed = Some(parser.value()?.string()?),
+                Long(GO_ON) => left = Some(parser.value()?.parse()?),
                 Long("store-uid") => store_uid = number(&mut parser)?,
                 Long("uid-range") => uids = Some(UidRange::new(number(&mut parser)?)?),
                 Long("operations-per-second") => operations_per_second = number(&mut parser)?,
@@ -152,9 +170,23 @@ impl Options {
         let rates = Rates::new(operations_per_second, burst, transaction_cost)
             .map_err(OptionsError::Rates)?;
         let limits = Limits { quota, rates };
-        let options = Self { fork, sockets_only, pid_file, print_pid, uids, store_uid, limits };
-        Ok(if is_store { Command::Store(options) } else { Command::Serve(options) })
+        let options =
+            Self { fork, sockets_only, pid_file, print_pid, uids, store_uid, limits, installed };
+        Ok(match (is_store, is_trial, left) {
+            (true, true, _) => Command::Try(options),
+            (true, false, _) => Command::Store(options),
+            (false, _, Some(left)) => Command::GoOn(options, left),
+            (false, _, None) => Command::Serve(options),
+        })
     }
+}
+
+/// The options of whoever started this process, without what another parent has put before them.
+pub(crate) fn own_arguments() -> impl Iterator<Item = OsString> {
+    let go_on = format!("--{GO_ON}=");
+    let mut arguments = env::args_os().skip(1).peekable();
+    arguments.next_if(|first| first.as_encoded_bytes().starts_with(go_on.as_bytes()));
+    arguments
 }
 
 impl UidRange {

@@ -11,13 +11,16 @@ use xenstore_hypervisor::{Handles, HypervisorError, Xen};
 
 use crate::census::Asking;
 use crate::confinement::{
-    CHANNELS, CLIENTS, ConfinementError, GRANTS, LEDGER, LIVES, OWN_PAGE, OWN_PORT, REPORT, plan,
+    CHANNELS, CLIENTS, ConfinementError, GRANTS, HEIRLOOMS, LEDGER, LIVES, OWN_PAGE, OWN_PORT,
+    REPORT, plan,
 };
 use crate::door::Door;
 use crate::guests::Guests;
 use crate::ledger::Ledger;
 use crate::options::Options;
+use crate::resuming::{self, Senseless};
 use crate::server::{Server, ServerError};
+use crate::succession::Succession;
 
 /// What ends the store's process, or keeps it from serving.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +39,17 @@ pub(crate) enum StoreError {
     Hypervisor(#[from] HypervisorError),
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error("read what a parent would leave")]
+    Heirlooms(#[source] io::Error),
+    #[error("guests are served with these options and not without them, or the other way round")]
+    OtherGuests,
+    #[error(transparent)]
+    Senseless(#[from] Senseless),
 }
 
 /// Confines this process, then serves until the parent has gone.
 pub(crate) fn run(options: &Options) -> Result<(), StoreError> {
-    let plan = plan(options.store_uid, options.sockets_only)?;
+    let plan = plan(options.store_uid, options.sockets_only, false)?;
     let mut confined = restrict::enter(&plan, REPORT)?;
     let clients = take(&mut confined, CLIENTS)?;
     let guests = match options.sockets_only {
@@ -49,10 +58,28 @@ pub(crate) fn run(options: &Options) -> Result<(), StoreError> {
     };
     let ledger = take(&mut confined, LEDGER)?;
     let ledger = Ledger::open(&ledger).map_err(StoreError::Ledger)?;
-    let server = Server::new(Some(Door::Parent(clients)), guests, options.limits, Some(ledger))?;
+    let server = Server::new(Some(Door::Parent(clients)), guests, options.limits, Some(ledger))?
+        .followed_by(options.installed.clone());
     server.announce().map_err(StoreError::Announce)?;
     server.serve()?;
     Ok(())
+}
+
+/// Confines this process, and says whether this program could go on from what is handed in: that of a
+/// store and that of a parent. Nothing of it is changed, and no guest is touched.
+pub(crate) fn try_to_go_on(options: &Options) -> Result<(), StoreError> {
+    let plan = plan(options.store_uid, options.sockets_only, true)?;
+    let mut confined = restrict::enter(&plan, REPORT)?;
+    let heirlooms = take(&mut confined, HEIRLOOMS)?;
+    let left = Succession::read(heirlooms.into()).map_err(StoreError::Heirlooms)?;
+    if left.sockets_only != options.sockets_only {
+        return Err(StoreError::OtherGuests);
+    }
+    let ledger = take(&mut confined, LEDGER)?;
+    let (ledger, stores) = Ledger::look_at(&ledger).map_err(StoreError::Ledger)?;
+    resuming::read(&ledger, stores)?;
+    let clients = Door::Parent(take(&mut confined, CLIENTS)?);
+    clients.announce().map_err(StoreError::Announce)
 }
 
 /// The hypervisor, by the devices that were opened and the parent who knows who lives.

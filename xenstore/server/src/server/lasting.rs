@@ -134,7 +134,7 @@ impl Server {
                 Arrival::End => {
                     return Err(ServerError::Resume(io::ErrorKind::UnexpectedEof.into()));
                 }
-                Arrival::Nobody => (),
+                Arrival::Nobody | Arrival::Granted | Arrival::Refused(_) => (),
                 Arrival::Client(stream, caller, parents) => {
                     match parents.and_then(|parents| sockets.remove(&parents)) {
                         // It had come to the parent, and not yet to the earlier store.

@@ -97,7 +97,10 @@ fn take(store: &mut Store, clients: &mut Vec<ConnectionId>, step: &Step, now: &m
                 Outcome::Introduce(Introduction { domain, port }) => {
                     store.introduce(Introduction { domain, port }, *now);
                 }
-                Outcome::Waiting(_) | Outcome::Answered(_) | Outcome::Ended => (),
+                Outcome::Waiting(_)
+                | Outcome::Answered(_)
+                | Outcome::Process(_)
+                | Outcome::Ended => (),
             }
         }
         Step::Die(number, 0) => {
