@@ -7,6 +7,7 @@ mod control;
 mod domains;
 mod quotas;
 mod restoring;
+mod streaming;
 mod transactions;
 mod watching;
 
@@ -29,6 +30,8 @@ use crate::quota::Quota;
 use crate::refusal::Refusal;
 use crate::tree::{AT_ONCE, Tree};
 use crate::watches::Watches;
+
+pub use streaming::Link;
 
 /// How much every ordinary domain may hold, and how often it may ask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
