@@ -22,7 +22,8 @@ pub(crate) const OWN_PAGE: RawFd = 8;
 pub(crate) const OWN_PORT: RawFd = 9;
 /// What a later store's process goes on from.
 pub(crate) const LEDGER: RawFd = 10;
-/// What a parent would leave to the program, where that is only tried.
+/// What a parent would leave to the program, where that is only tried; or what another program's store
+/// has left.
 pub(crate) const HEIRLOOMS: RawFd = 11;
 
 /// Why there is no plan.
@@ -34,9 +35,9 @@ pub(crate) enum ConfinementError {
     Plan(#[from] PlanError),
 }
 
-/// The store's plan, with a hypervisor or without one; and that of a process that only tries what a
-/// store would go on from, which differs by what it is to read.
-pub(crate) fn plan(uid: u32, sockets_only: bool, is_trial: bool) -> Result<Plan, ConfinementError> {
+/// The store's plan, with a hypervisor or without one; and that of a process which also has something to
+/// read at first.
+pub(crate) fn plan(uid: u32, sockets_only: bool, inherits: bool) -> Result<Plan, ConfinementError> {
     let uid = Uid::new(uid)?;
     let kept = |number, purpose| Kept { number, kind: Kind::Socket, purpose };
     let opened = |number, path, kind, purpose| Opened { number, path, kind, purpose };
@@ -44,8 +45,8 @@ pub(crate) fn plan(uid: u32, sockets_only: bool, is_trial: bool) -> Result<Plan,
     let ledger =
         Kept { number: LEDGER, kind: Kind::File, purpose: "what the next store goes on from" };
     let mut handed_in = vec![clients, ledger];
-    if is_trial {
-        let purpose = "what a parent would leave to this program";
+    if inherits {
+        let purpose = "what another program left to go on from";
         handed_in.push(Kept { number: HEIRLOOMS, kind: Kind::File, purpose });
     }
     if sockets_only {

@@ -19,7 +19,7 @@ use xenstore_store::Caller;
 use crate::options::UidRange;
 
 /// Where clients look when their environment says nothing.
-const RUN_FOLDER: &str = "/run/xenstored";
+pub(crate) const RUN_FOLDER: &str = "/run/xenstored";
 
 /// A socket that has its name and refuses everybody still; its file goes when it is dropped.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ mod output;
 mod parent;
 mod peer;
 mod pid_file;
+mod predecessor;
 mod readiness;
 mod resuming;
 mod server;
@@ -42,6 +43,7 @@ use nix::unistd::geteuid;
 use options::{Command, Options, USAGE};
 use parent::{Parent, ParentError};
 use pid_file::{PidFile, PidFileError};
+use predecessor::{Predecessor, PredecessorError};
 use readiness::ReadinessError;
 use server::{Server, ServerError};
 use store_process::StoreError;
@@ -66,6 +68,8 @@ enum Failure {
     Readiness(#[from] ReadinessError),
     #[error(transparent)]
     Parent(#[from] ParentError),
+    #[error(transparent)]
+    Predecessor(#[from] PredecessorError),
     #[error("guests can be served by root only: say -D to serve sockets only")]
     NotRoot,
     #[error(transparent)]
@@ -94,6 +98,11 @@ fn main() -> ExitCode {
         }
         Command::GoOn(options, left) => {
             if let Err(error) = go_on(&options, left) {
+                return complain(&error, EXIT_FAILED);
+            }
+        }
+        Command::TakeOver(options) => {
+            if let Err(error) = take_over(&options) {
                 return complain(&error, EXIT_FAILED);
             }
         }
@@ -144,6 +153,17 @@ fn run(options: &Options) -> Result<(), Failure> {
 fn go_on(options: &Options, left: RawFd) -> Result<(), Failure> {
     let left = succession::take(left).map_err(ParentError::Succession)?;
     let (parent, listener, pid_file) = Parent::succeed(left.into(), options)?;
+    parent.serve(&listener, options, pid_file.as_ref())?;
+    Ok(())
+}
+
+/// Goes on where a xenstored of another make ended, in its process. It is in the background already,
+/// if it is anywhere.
+fn take_over(options: &Options) -> Result<(), Failure> {
+    let left = Predecessor::find()?;
+    let (parent, listener) = Parent::take_over(left, options)?;
+    let pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
+    readiness::announce()?;
     parent.serve(&listener, options, pid_file.as_ref())?;
     Ok(())
 }

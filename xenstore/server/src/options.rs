@@ -25,6 +25,8 @@ leaves well.
   -N, --no-fork                 stay in the foreground
   -F, --pid-file FILE           write the process id to FILE
   -P, --output-pid              print the process id
+  -U, --live-update             go on where another xenstored ended that has run this program for a
+                                live update: from $XENSTORED_RUNDIR/state_dump, and what it had open
       --store-uid UID           the user that the store's process becomes where it starts as root
                                 (1879146479)
       --uid-range BASE          a user BASE+N is domain N, for N from 1 to 32751
@@ -57,6 +59,8 @@ alone: -I, --internal-db; -L, --preserve-local; -R, --no-recovery; -V, --verbose
 pub(crate) const STORE: &str = "store";
 /// With it, the store's process only tries whether it could go on.
 pub(crate) const TRY: &str = "try";
+/// With it, the store's process begins with what another program's store has left.
+pub(crate) const FOLLOW: &str = "follow";
 /// Where the program is installed, for the store to say so.
 pub(crate) const INSTALLED: &str = "installed";
 /// The option of a program that goes on in a parent's process, with the descriptor of what is left.
@@ -75,7 +79,9 @@ pub(crate) enum Command {
     Store(Options),
     /// Say as the store's process whether it could go on.
     Try(Options),
-    /// Go on in the process of another program's parent.
+    /// Go on in the process of another xenstored, from the stream that it has left.
+    TakeOver(Options),
+    /// Go on in the process of a parent of another program.
     GoOn(Options, RawFd),
 }
 
@@ -93,6 +99,8 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     /// Where the program is installed, as the parent has told the store's process.
     pub(crate) installed: Option<String>,
+    /// The store's process begins where another program's store ended, which has left a stream.
+    pub(crate) follows: bool,
 }
 
 /// The users that are domains: the first one's number, less the first domain's.
@@ -121,6 +129,7 @@ impl Options {
         let mut pid_file = None;
         let mut print_pid = false;
         let (mut is_store, mut is_trial, mut left, mut installed) = (false, false, None, None);
+        let (mut follows, mut takes_over) = (false, false);
         let mut store_uid = STORE_UID;
         let mut uids = None;
         let mut quota = Quota::default();
@@ -139,6 +148,8 @@ impl Options {
                 Short('I') | Long("internal-db") => drop(parser.optional_value()),
                 Long(STORE) => is_store = true,
                 Long(TRY) => is_trial = true,
+                Long(FOLLOW) => follows = true,
+                Short('U') | Long("live-update") => takes_over = true,
                 Long(INSTALLED) => installed = Some(parser.value()?.string()?),
                 Long(GO_ON) => left = Some(parser.value()?.parse()?),
                 Long("store-uid") => store_uid = number(&mut parser)?,
@@ -170,12 +181,22 @@ impl Options {
         let rates = Rates::new(operations_per_second, burst, transaction_cost)
             .map_err(OptionsError::Rates)?;
         let limits = Limits { quota, rates };
-        let options =
-            Self { fork, sockets_only, pid_file, print_pid, uids, store_uid, limits, installed };
+        let options = Self {
+            fork,
+            sockets_only,
+            pid_file,
+            print_pid,
+            uids,
+            store_uid,
+            limits,
+            installed,
+            follows,
+        };
         Ok(match (is_store, is_trial, left) {
             (true, true, _) => Command::Try(options),
             (true, false, _) => Command::Store(options),
             (false, _, Some(left)) => Command::GoOn(options, left),
+            (false, _, None) if takes_over => Command::TakeOver(options),
             (false, _, None) => Command::Serve(options),
         })
     }

@@ -5,6 +5,7 @@
 //! what it asks is a list of domains' numbers.
 
 mod launching;
+mod taking_over;
 mod updating;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -30,8 +31,8 @@ use crate::confinement::ConfinementError;
 use crate::handover::{self, Word, is_ready};
 use crate::installed;
 use crate::ledger;
-use crate::listener::{self, Listener};
-use crate::options::{self, INSTALLED, Options, STORE};
+use crate::listener::{self, Listener, ListenerError};
+use crate::options::{self, FOLLOW, INSTALLED, Options, STORE};
 use crate::pid_file::PidFile;
 use launching::{Start, Started, launch};
 
@@ -112,6 +113,10 @@ pub(crate) enum ParentError {
     ToldToEnd,
     #[error("take what the program before left to this one")]
     Succession(#[source] io::Error),
+    #[error("go on from what another xenstored left, which is kept in {path}")]
+    TakeOver { path: PathBuf, source: Box<Self> },
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
 }
 
 /// What happened, as far as the parent cares.
@@ -127,13 +132,22 @@ struct Happened {
 impl Parent {
     /// Starts a store's process, and believes that it is confined when it has seen it.
     pub(crate) fn start(options: &Options) -> Result<Self, ParentError> {
+        Self::begin(options, None, BTreeMap::new())
+    }
+
+    /// Starts one that begins with another store's state, and has its clients.
+    fn begin(
+        options: &Options,
+        state: Option<OwnedFd>,
+        copies: BTreeMap<u64, (UnixStream, Caller)>,
+    ) -> Result<Self, ParentError> {
         // Before there is a child whose end could be missed.
         let signals = take_signals().map_err(ParentError::Signals)?;
         restrict::become_subreaper().map_err(ParentError::Prepare)?;
         hold_many().map_err(|errno| ParentError::Prepare(errno.into()))?;
         let ledger = ledger::create().map_err(ParentError::Prepare)?;
         let installed = installed::path().map_err(ParentError::Prepare)?;
-        let (started, log) = start_store(options, &ledger, &installed)?;
+        let (started, log) = start_store(options, &ledger, &installed, state)?;
         let mut parent = Self {
             child: started.child,
             clients: Some(started.clients),
@@ -142,9 +156,9 @@ impl Parent {
             signals,
             ledger,
             installed,
-            copies: BTreeMap::new(),
-            last_copy: 0,
-            line: VecDeque::new(),
+            last_copy: copies.keys().next_back().copied().unwrap_or_default(),
+            line: copies.keys().copied().collect(),
+            copies,
             all_there: false,
             started: Instant::now(),
             short_lives: 0,
@@ -186,7 +200,7 @@ impl Parent {
     }
 
     fn go_on(&mut self, options: &Options) -> Result<(), ParentError> {
-        let (started, log) = start_store(options, &self.ledger, &self.installed)?;
+        let (started, log) = start_store(options, &self.ledger, &self.installed, None)?;
         (self.child, self.clients, self.census, self.log) =
             (started.child, Some(started.clients), started.census, Some(log));
         (self.line, self.all_there) = (self.copies.keys().copied().collect(), false);
@@ -208,18 +222,21 @@ impl Parent {
     }
 }
 
-/// Starts a store's process, which goes on from a ledger; and the pipe that it prints to.
+/// Starts a store's process, which goes on from a ledger, or from what another store has left where that
+/// is empty; and the pipe that it prints to.
 fn start_store(
     options: &Options,
     ledger: &OwnedFd,
     installed: &Path,
+    state: Option<OwnedFd>,
 ) -> Result<(Started, PipeReader), ParentError> {
     let mut arguments: Vec<OsString> =
         vec![format!("--{STORE}").into(), format!("--{INSTALLED}").into(), installed.into()];
+    arguments.extend(state.is_some().then(|| format!("--{FOLLOW}").into()));
     arguments.extend(options::own_arguments());
     let program = Path::new(OWN_PROGRAM);
     let (log, stderr) = io::pipe().map_err(ParentError::Prepare)?;
-    let start = Start { program, arguments, ledger, heirlooms: None, stderr };
+    let start = Start { program, arguments, ledger, heirlooms: state, stderr };
     Ok((launch(options, start)?, log))
 }
 

@@ -118,6 +118,17 @@ impl Server {
         limits: Limits,
         ledger: Option<(Ledger, u32)>,
     ) -> Result<Self, ServerError> {
+        Self::follow(door, guests, limits, ledger, None)
+    }
+
+    /// The same where another program's store was, which has left a stream.
+    pub(crate) fn follow(
+        door: Option<Door>,
+        guests: Option<Guests>,
+        limits: Limits,
+        ledger: Option<(Ledger, u32)>,
+        stream: Option<&[u8]>,
+    ) -> Result<Self, ServerError> {
         let wakeups = Wakeups::new().map_err(ServerError::Prepare)?;
         if let Some(door) = &door {
             wakeups.add_door(door).map_err(ServerError::Prepare)?;
@@ -145,7 +156,7 @@ impl Server {
             logs: false,
             scratch: vec![0; READ_BYTES],
         };
-        server.begin(ledger, clock())?;
+        server.begin(ledger, stream, clock())?;
         Ok(server)
     }
 

@@ -3,7 +3,8 @@
 //!
 //! How it comes to be, and what happens when it ends, is the parent's.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{OwnedFd, RawFd};
 
 use restrict::{Confined, EnterError};
@@ -21,6 +22,9 @@ use crate::options::Options;
 use crate::resuming::{self, Senseless};
 use crate::server::{Server, ServerError};
 use crate::succession::Succession;
+
+/// Twice the largest store that the bench fills, a million nodes.
+const STREAM_BYTES_MAX: u64 = 256 << 20;
 
 /// What ends the store's process, or keeps it from serving.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +53,12 @@ pub(crate) enum StoreError {
 
 /// Confines this process, then serves until the parent has gone.
 pub(crate) fn run(options: &Options) -> Result<(), StoreError> {
-    let plan = plan(options.store_uid, options.sockets_only, false)?;
+    let plan = plan(options.store_uid, options.sockets_only, options.follows)?;
     let mut confined = restrict::enter(&plan, REPORT)?;
+    let stream = match options.follows {
+        true => Some(stream(take(&mut confined, HEIRLOOMS)?).map_err(StoreError::Heirlooms)?),
+        false => None,
+    };
     let clients = take(&mut confined, CLIENTS)?;
     let guests = match options.sockets_only {
         true => None,
@@ -58,11 +66,23 @@ pub(crate) fn run(options: &Options) -> Result<(), StoreError> {
     };
     let ledger = take(&mut confined, LEDGER)?;
     let ledger = Ledger::open(&ledger).map_err(StoreError::Ledger)?;
-    let server = Server::new(Some(Door::Parent(clients)), guests, options.limits, Some(ledger))?
+    let door = Some(Door::Parent(clients));
+    let stream = stream.as_deref();
+    let server = Server::follow(door, guests, options.limits, Some(ledger), stream)?
         .followed_by(options.installed.clone());
     server.announce().map_err(StoreError::Announce)?;
     server.serve()?;
     Ok(())
+}
+
+/// What another program's store has left.
+fn stream(file: OwnedFd) -> io::Result<Vec<u8>> {
+    let mut stream = Vec::new();
+    let size = File::from(file).take(STREAM_BYTES_MAX + 1).read_to_end(&mut stream)?;
+    match u64::try_from(size).is_ok_and(|size| size <= STREAM_BYTES_MAX) {
+        true => Ok(stream),
+        false => Err(io::ErrorKind::FileTooLarge.into()),
+    }
 }
 
 /// Confines this process, and says whether this program could go on from what is handed in: that of a

@@ -149,6 +149,12 @@ impl Store {
         }
     }
 
+    /// How much everybody may hold, and how often ask.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Takes in a new connection.
     pub fn connect(&mut self, caller: Caller, way: Way, now: Duration) -> ConnectionId {
         self.last_connection += 1;

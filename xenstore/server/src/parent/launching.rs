@@ -36,7 +36,7 @@ pub(super) struct Start<'a> {
     /// What it is to be, and then the options of whoever started us.
     pub(super) arguments: Vec<OsString>,
     pub(super) ledger: &'a OwnedFd,
-    /// What a parent would leave to the program, where that is only tried.
+    /// What a parent would leave to the program, where that is only tried; or what another store has.
     pub(super) heirlooms: Option<OwnedFd>,
     /// What it prints goes there.
     pub(super) stderr: PipeWriter,

@@ -124,6 +124,12 @@ impl Store {
         }
     }
 
+    /// A node's value, for whoever keeps the store.
+    #[must_use]
+    pub fn value(&self, path: &Path) -> Option<&[u8]> {
+        self.tree.find(path).map(|node| node.value().as_ref())
+    }
+
     /// Does what one record says; none where it makes no sense.
     fn take_record(
         &mut self,
