@@ -18,7 +18,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, compiler_fence, fence};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -60,6 +60,10 @@ struct Head {
     state: AtomicU64,
     /// How many stores there were.
     stores: AtomicU64,
+    /// The peer whose request is being done, if any.
+    doing: AtomicU64,
+    /// The one whose request was being done when a store crashed last, if any.
+    suspect: AtomicU64,
 }
 
 /// One receiving or sending that is under way. The kernel itself writes here how many bytes it moved,
@@ -335,6 +339,20 @@ impl Ledger {
         // Nothing after it may be seen before it, whoever reads: also a socket, or a guest.
         fence(Ordering::SeqCst);
         self.head().state.store(length << 1 | half, Ordering::SeqCst);
+    }
+
+    /// Notes whose request is being done from now on: a peer's, or nobody's, which is zero.
+    pub(crate) fn do_for(&self, peer: u64) {
+        self.head().doing.store(peer, Ordering::Relaxed);
+        // What is done for it comes after it, and before the next, wherever it crashes.
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// After a crash: the peer whose request was being done, if that of the crash before was its, too.
+    pub(crate) fn blame(&self) -> Option<u64> {
+        let doing = self.head().doing.swap(0, Ordering::Relaxed);
+        let suspect = self.head().suspect.swap(doing, Ordering::Relaxed);
+        Some(doing).filter(|peer| *peer != 0 && *peer == suspect)
     }
 
     /// True when it should be written anew.

@@ -61,6 +61,8 @@ pub(crate) const STORE: &str = "store";
 pub(crate) const TRY: &str = "try";
 /// With it, the store's process begins with what another program's store has left.
 pub(crate) const FOLLOW: &str = "follow";
+/// With it, the store's process comes after one that crashed.
+pub(crate) const AFTER_CRASH: &str = "after-crash";
 /// Where the program is installed, for the store to say so.
 pub(crate) const INSTALLED: &str = "installed";
 /// The option of a program that goes on in a parent's process, with the descriptor of what is left.
@@ -101,6 +103,8 @@ pub(crate) struct Options {
     pub(crate) installed: Option<String>,
     /// The store's process begins where another program's store ended, which has left a stream.
     pub(crate) follows: bool,
+    /// It comes after one that crashed.
+    pub(crate) after_crash: bool,
 }
 
 /// The users that are domains: the first one's number, less the first domain's.
@@ -129,7 +133,7 @@ impl Options {
         let mut pid_file = None;
         let mut print_pid = false;
         let (mut is_store, mut is_trial, mut left, mut installed) = (false, false, None, None);
-        let (mut follows, mut takes_over) = (false, false);
+        let (mut follows, mut takes_over, mut after_crash) = (false, false, false);
         let mut store_uid = STORE_UID;
         let mut uids = None;
         let mut quota = Quota::default();
@@ -149,6 +153,7 @@ impl Options {
                 Long(STORE) => is_store = true,
                 Long(TRY) => is_trial = true,
                 Long(FOLLOW) => follows = true,
+                Long(AFTER_CRASH) => after_crash = true,
                 Short('U') | Long("live-update") => takes_over = true,
                 Long(INSTALLED) => installed = Some(parser.value()?.string()?),
                 Long(GO_ON) => left = Some(parser.value()?.parse()?),
@@ -191,6 +196,7 @@ impl Options {
             limits,
             installed,
             follows,
+            after_crash,
         };
         Ok(match (is_store, is_trial, left) {
             (true, true, _) => Command::Try(options),

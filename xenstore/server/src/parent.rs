@@ -32,7 +32,7 @@ use crate::handover::{self, Word, is_ready};
 use crate::installed;
 use crate::ledger;
 use crate::listener::{self, Listener, ListenerError};
-use crate::options::{self, FOLLOW, INSTALLED, Options, STORE};
+use crate::options::{self, AFTER_CRASH, FOLLOW, INSTALLED, Options, STORE};
 use crate::pid_file::PidFile;
 use launching::{Start, Started, launch};
 
@@ -52,6 +52,8 @@ const SHORT_LIFE: Duration = Duration::from_secs(10);
 const SHORT_LIVES_MAX: u32 = 5;
 /// Before the second of them; each pause after it is twice as long.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What Rust's programs exit with that panic.
+const PANICKED: i32 = 101;
 /// What the store prints is passed on in pieces of this.
 const LOG_BYTES: usize = 4096;
 
@@ -147,7 +149,7 @@ impl Parent {
         hold_many().map_err(|errno| ParentError::Prepare(errno.into()))?;
         let ledger = ledger::create().map_err(ParentError::Prepare)?;
         let installed = installed::path().map_err(ParentError::Prepare)?;
-        let (started, log) = start_store(options, &ledger, &installed, state)?;
+        let (started, log) = start_store(options, &ledger, &installed, state, false)?;
         let mut parent = Self {
             child: started.child,
             clients: Some(started.clients),
@@ -189,7 +191,7 @@ impl Parent {
             if let Some(times) = self.short_lives.checked_sub(1) {
                 thread::sleep(PAUSE * 2_u32.pow(times));
             }
-            match self.go_on(options) {
+            match self.go_on(options, is_crash(&ended)) {
                 Ok(()) => return Ok(()),
                 Err(again @ (ParentError::Ended(_) | ParentError::Spawn(SpawnError::Ended(_)))) => {
                     (ended, was_short) = (again, true);
@@ -199,8 +201,9 @@ impl Parent {
         }
     }
 
-    fn go_on(&mut self, options: &Options) -> Result<(), ParentError> {
-        let (started, log) = start_store(options, &self.ledger, &self.installed, None)?;
+    fn go_on(&mut self, options: &Options, after_crash: bool) -> Result<(), ParentError> {
+        let (started, log) =
+            start_store(options, &self.ledger, &self.installed, None, after_crash)?;
         (self.child, self.clients, self.census, self.log) =
             (started.child, Some(started.clients), started.census, Some(log));
         (self.line, self.all_there) = (self.copies.keys().copied().collect(), false);
@@ -229,10 +232,12 @@ fn start_store(
     ledger: &OwnedFd,
     installed: &Path,
     state: Option<OwnedFd>,
+    after_crash: bool,
 ) -> Result<(Started, PipeReader), ParentError> {
     let mut arguments: Vec<OsString> =
         vec![format!("--{STORE}").into(), format!("--{INSTALLED}").into(), installed.into()];
     arguments.extend(state.is_some().then(|| format!("--{FOLLOW}").into()));
+    arguments.extend(after_crash.then(|| format!("--{AFTER_CRASH}").into()));
     arguments.extend(options::own_arguments());
     let program = Path::new(OWN_PROGRAM);
     let (log, stderr) = io::pipe().map_err(ParentError::Prepare)?;
@@ -536,6 +541,17 @@ impl Parent {
         }
         self.told_to_end |= self.read_signal()?;
         Ok(())
+    }
+}
+
+/// Whether a store ended by what it did itself, rather than by somebody who ended it.
+fn is_crash(ended: &ParentError) -> bool {
+    match ended {
+        ParentError::Ended(Ending::Killed(Signal::SIGKILL | Signal::SIGTERM)) => false,
+        ParentError::Ended(Ending::Killed(_)) => true,
+        // A panic, where it doesn't abort.
+        ParentError::Ended(Ending::Exited(status)) => *status == PANICKED,
+        _ => false,
     }
 }
 

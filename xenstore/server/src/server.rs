@@ -51,6 +51,18 @@ const DOM0_OUTPUT_MAX: usize = 64 << 20;
 /// With this many bytes of events unread, a domain's connection is given up.
 const DOMAIN_OUTPUT_MAX: usize = 1 << 20;
 
+/// No peer has this number.
+const NOBODY: u64 = 0;
+
+/// What was before a server, beside what its ledger says.
+#[derive(Debug, Default)]
+pub(crate) struct Before<'a> {
+    /// Another program's store, which has left this stream.
+    pub(crate) stream: Option<&'a [u8]>,
+    /// A store that crashed, rather than that it was ended.
+    pub(crate) crash: bool,
+}
+
 /// A store and those who are connected to it.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -118,16 +130,16 @@ impl Server {
         limits: Limits,
         ledger: Option<(Ledger, u32)>,
     ) -> Result<Self, ServerError> {
-        Self::follow(door, guests, limits, ledger, None)
+        Self::follow(door, guests, limits, ledger, &Before::default())
     }
 
-    /// The same where another program's store was, which has left a stream.
+    /// The same where something was before.
     pub(crate) fn follow(
         door: Option<Door>,
         guests: Option<Guests>,
         limits: Limits,
         ledger: Option<(Ledger, u32)>,
-        stream: Option<&[u8]>,
+        before: &Before<'_>,
     ) -> Result<Self, ServerError> {
         let wakeups = Wakeups::new().map_err(ServerError::Prepare)?;
         if let Some(door) = &door {
@@ -156,7 +168,14 @@ impl Server {
             logs: false,
             scratch: vec![0; READ_BYTES],
         };
-        server.begin(ledger, stream, clock())?;
+        let blamed = ledger.as_ref().filter(|_| before.crash).and_then(|(it, _)| it.blame());
+        server.begin(ledger, before.stream, clock())?;
+        if let Some(number) = blamed {
+            eprintln!(
+                "xenstored: connection {number} is given up: two crashes came at its requests"
+            );
+            server.give_up(number, Trouble::Protocol, clock());
+        }
         Ok(server)
     }
 
@@ -305,7 +324,12 @@ impl Server {
             }
             let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
             let goes_on = match peer.next() {
-                Next::Message(message) => self.handle(number, message, now)?,
+                Next::Message(message) => {
+                    self.do_for(number);
+                    let goes_on = self.handle(number, message, now)?;
+                    self.do_for(NOBODY);
+                    goes_on
+                }
                 Next::Kick => self.charge_kick(number, now),
                 Next::Nothing => false,
                 Next::Broken => {
@@ -326,6 +350,13 @@ impl Server {
             self.line_up(number);
         }
         Ok(())
+    }
+
+    /// Notes whose request is being done: that of whom it crashes at again and again is given up.
+    fn do_for(&self, number: u64) {
+        if let Some(ledger) = &self.ledger {
+            ledger.do_for(number);
+        }
     }
 
     /// Has the store handle a request; false when nothing after it can be done now.

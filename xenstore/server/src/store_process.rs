@@ -20,7 +20,7 @@ use crate::guests::Guests;
 use crate::ledger::Ledger;
 use crate::options::Options;
 use crate::resuming::{self, Senseless};
-use crate::server::{Server, ServerError};
+use crate::server::{Before, Server, ServerError};
 use crate::succession::Succession;
 
 /// Twice the largest store that the bench fills, a million nodes.
@@ -67,8 +67,8 @@ pub(crate) fn run(options: &Options) -> Result<(), StoreError> {
     let ledger = take(&mut confined, LEDGER)?;
     let ledger = Ledger::open(&ledger).map_err(StoreError::Ledger)?;
     let door = Some(Door::Parent(clients));
-    let stream = stream.as_deref();
-    let server = Server::follow(door, guests, options.limits, Some(ledger), stream)?
+    let before = Before { stream: stream.as_deref(), crash: options.after_crash };
+    let server = Server::follow(door, guests, options.limits, Some(ledger), &before)?
         .followed_by(options.installed.clone());
     server.announce().map_err(StoreError::Announce)?;
     server.serve()?;

@@ -261,7 +261,7 @@ impl Parent {
             self.wait_for_the_end()?;
         }
         self.pass_rest_of_log_on();
-        match self.go_on(options) {
+        match self.go_on(options, false) {
             Err(ended @ (ParentError::Ended(_) | ParentError::Spawn(SpawnError::Ended(_)))) => {
                 self.begin_again(options, ended)
             }
