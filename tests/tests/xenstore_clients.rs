@@ -10,6 +10,8 @@ use acceptance::xenstored::{self, Server};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// Debian's wrapper at the usual path looks for a hypervisor first.
+const CONTROL: &str = "/usr/lib/xen-4.17/bin/xenstore-control";
 /// How long one tool may take.
 const SLOW: u64 = 20;
 
@@ -92,6 +94,37 @@ fn the_daemon_finds_itself_well_after_work() {
     ask(&server, "xenstore-rm", &["/a/b"]);
     let said = server.store().control(&["check"]);
     assert_eq!(said.as_deref(), Ok("OK"));
+}
+
+#[test]
+fn debians_own_tool_has_the_installed_program_go_on_and_no_other() {
+    let server = Server::start();
+    ask(&server, "xenstore-write", &["/a/b", "1"]);
+    let mut watching = Running::start(&mut client(&server, "xenstore-watch", &["-n", "2", "/a"]));
+    let soon = Deadline::seconds(SLOW);
+    watching.line(soon, "the first event", |line| line == "/a");
+    let update = |words: &[&str]| {
+        let mut command = program::system(CONTROL, "xen-utils-4.17");
+        command.env("XENSTORED_PATH", server.socket()).arg("live-update").args(words);
+        program::run(&mut command, Deadline::seconds(SLOW))
+    };
+    let program = program::path_of("xenstored");
+    let program = program.to_str().expect("a plain path");
+    let done = update(&[program]);
+    assert!(done.status.success(), "{}", done.errors);
+    let done = update(&["-t", "5", "-F", "-c", "-N -D --burst 50", program]);
+    assert!(done.status.success(), "{}", done.errors);
+    let refused = update(&["/bin/true"]);
+    assert!(!refused.status.success());
+    assert!(
+        refused.errors.contains(&format!("ever run, which is {program}")),
+        "{}",
+        refused.errors
+    );
+    assert_eq!(ask(&server, "xenstore-read", &["/a/b"]), "1");
+    ask(&server, "xenstore-write", &["/a/b", "2"]);
+    watching.line(soon, "a change after it all", |line| line == "/a/b");
+    assert!(watching.wait(soon).success());
 }
 
 #[test]

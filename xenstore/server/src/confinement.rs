@@ -22,6 +22,9 @@ pub(crate) const OWN_PAGE: RawFd = 8;
 pub(crate) const OWN_PORT: RawFd = 9;
 /// What a later store's process goes on from.
 pub(crate) const LEDGER: RawFd = 10;
+/// What a parent would leave to the program, where that is only tried; or what another program's store
+/// has left.
+pub(crate) const HEIRLOOMS: RawFd = 11;
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -32,25 +35,31 @@ pub(crate) enum ConfinementError {
     Plan(#[from] PlanError),
 }
 
-/// The store's plan, with a hypervisor or without one.
-pub(crate) fn plan(uid: u32, sockets_only: bool) -> Result<Plan, ConfinementError> {
+/// The store's plan, with a hypervisor or without one; and that of a process which also has something to
+/// read at first.
+pub(crate) fn plan(uid: u32, sockets_only: bool, inherits: bool) -> Result<Plan, ConfinementError> {
     let uid = Uid::new(uid)?;
     let kept = |number, purpose| Kept { number, kind: Kind::Socket, purpose };
     let opened = |number, path, kind, purpose| Opened { number, path, kind, purpose };
     let clients = kept(CLIENTS, "clients, from the parent");
     let ledger =
         Kept { number: LEDGER, kind: Kind::File, purpose: "what the next store goes on from" };
-    if sockets_only {
-        return Ok(Plan::store(uid, uid.into(), vec![clients, ledger], vec![])?);
+    let mut handed_in = vec![clients, ledger];
+    if inherits {
+        let purpose = "what another program left to go on from";
+        handed_in.push(Kept { number: HEIRLOOMS, kind: Kind::File, purpose });
     }
-    let lives = kept(LIVES, "which domains live, from the parent");
+    if sockets_only {
+        return Ok(Plan::store(uid, uid.into(), handed_in, vec![])?);
+    }
+    handed_in.push(kept(LIVES, "which domains live, from the parent"));
     let devices = vec![
         opened(CHANNELS, "/dev/xen/evtchn", Kind::Device, "event channels"),
         opened(GRANTS, "/dev/xen/gntdev", Kind::Device, "guests' rings"),
         opened(OWN_PAGE, "/proc/xen/xsd_kva", Kind::File, "the kernel's own ring"),
         opened(OWN_PORT, "/proc/xen/xsd_port", Kind::File, "the port that it is heard on"),
     ];
-    Ok(Plan::store(uid, uid.into(), vec![clients, lives, ledger], devices)?)
+    Ok(Plan::store(uid, uid.into(), handed_in, devices)?)
 }
 
 #[cfg(test)]
@@ -59,7 +68,7 @@ mod tests {
 
     #[test]
     fn the_store_keeps_no_handle_that_hypercalls_can_be_made_with() {
-        let plan = plan(1_879_146_479, false).expect("a plan");
+        let plan = plan(1_879_146_479, false, false).expect("a plan");
         let paths: Vec<&str> = plan.opened().iter().map(|opened| opened.path).collect();
         assert_eq!(
             paths,

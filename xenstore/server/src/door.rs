@@ -38,6 +38,14 @@ impl Door {
         }
     }
 
+    /// Has the installed program go on in this one's place. The answer arrives as clients do.
+    pub(crate) fn ask_for_update(&self, options: Option<&str>) -> io::Result<()> {
+        match self {
+            Self::Listener(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Parent(parent) => handover::ask_for_update(parent.as_fd(), options),
+        }
+    }
+
     /// Lets it be known that clients may come.
     pub(crate) fn announce(&self) -> io::Result<()> {
         match self {

@@ -1,6 +1,7 @@
-//! A client handed from the parent to the store: its socket, and whom it speaks for.
+//! What parent and store say to each other, in packets: a client handed in, with its socket and whom
+//! it speaks for; one that has left; and whether the program is replaced by the installed one.
 //!
-//! Who may come in was decided before.
+//! Who may come in, and what is run, is decided elsewhere.
 
 #![allow(unsafe_code, reason = "a descriptor that was received is a bare number at first")]
 
@@ -12,7 +13,7 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{self, ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use xenstore_store::Caller;
-use xenstore_wire::DomainId;
+use xenstore_wire::{DomainId, PAYLOAD_MAX};
 
 /// The number of the domain that a client speaks for.
 const CALLER_BYTES: usize = size_of::<u16>();
@@ -20,6 +21,16 @@ const CALLER_BYTES: usize = size_of::<u16>();
 const PACKET_BYTES: usize = size_of::<u64>() + CALLER_BYTES;
 /// In place of a number: whoever an earlier store had is there again.
 const ALL_THERE: u64 = u64::MAX;
+/// In place of a number: another program's store goes on from here.
+const GRANTED: u64 = u64::MAX - 1;
+/// In place of a number: this store goes on itself; why follows.
+const REFUSED: u64 = u64::MAX - 2;
+/// More than any reason is worth, and less than one answer to a client holds.
+const REASON_BYTES_MAX: usize = 2048;
+/// In place of the number of a client that has left: a live update is asked for.
+const UPDATE: u64 = u64::MAX;
+/// The bytes of a command line are fewer than those of the request that it came in.
+const COMMAND_LINE_BYTES_MAX: usize = PAYLOAD_MAX;
 
 /// What came in.
 #[derive(Debug)]
@@ -30,8 +41,21 @@ pub(crate) enum Arrival {
     AllThere,
     /// Somebody whose socket found no room here.
     Nobody,
+    /// Another program's store goes on from here: this one is to end.
+    Granted,
+    /// No other program's store does, for this reason.
+    Refused(String),
     /// Nobody will come any more.
     End,
+}
+
+/// What the store says while it serves.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// A client has left, by the parent's number.
+    LetGo(u64),
+    /// The installed program is to go on, with these options in place of ours where there are any.
+    Update(Option<String>),
 }
 
 /// What the store says once, when it can serve.
@@ -83,13 +107,44 @@ pub(crate) fn let_go(to: BorrowedFd<'_>, number: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// The number of a client that the store has let go of, without waiting.
-pub(crate) fn receive_let_go(from: BorrowedFd<'_>) -> io::Result<u64> {
-    let mut number = [0; size_of::<u64>()];
-    match socket::recv(from.as_raw_fd(), &mut number, MsgFlags::MSG_DONTWAIT)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(u64::from_le_bytes(number)),
-    }
+/// Has the installed program go on, where it can.
+pub(crate) fn ask_for_update(to: BorrowedFd<'_>, options: Option<&str>) -> io::Result<()> {
+    let mut packet = UPDATE.to_le_bytes().to_vec();
+    packet.push(options.is_some().into());
+    packet.extend_from_slice(options.unwrap_or_default().as_bytes());
+    socket::send(to.as_raw_fd(), &packet, MsgFlags::MSG_NOSIGNAL)?;
+    Ok(())
+}
+
+/// Says that another program's store goes on.
+pub(crate) fn grant(to: BorrowedFd<'_>) -> io::Result<()> {
+    socket::send(to.as_raw_fd(), &packet(GRANTED, 0), MsgFlags::MSG_NOSIGNAL)?;
+    Ok(())
+}
+
+/// Says why none does.
+pub(crate) fn refuse(to: BorrowedFd<'_>, reason: &str) -> io::Result<()> {
+    let mut bytes = packet(REFUSED, 0).to_vec();
+    bytes.extend(reason.bytes().take(REASON_BYTES_MAX));
+    socket::send(to.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL)?;
+    Ok(())
+}
+
+/// What the store has to say, without waiting.
+pub(crate) fn receive_word(from: BorrowedFd<'_>) -> io::Result<Word> {
+    let mut bytes = [0; size_of::<u64>() + 1 + COMMAND_LINE_BYTES_MAX];
+    let size = socket::recv(from.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT)?;
+    let bytes = bytes.get(..size).unwrap_or_default();
+    let Some((number, rest)) = bytes.split_first_chunk() else {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    };
+    Ok(match (u64::from_le_bytes(*number), rest) {
+        (UPDATE, [1, options @ ..]) => {
+            Word::Update(Some(String::from_utf8_lossy(options).into_owned()))
+        }
+        (UPDATE, _) => Word::Update(None),
+        (number, _) => Word::LetGo(number),
+    })
 }
 
 fn packet(number: u64, domain: u16) -> [u8; PACKET_BYTES] {
@@ -101,11 +156,11 @@ fn packet(number: u64, domain: u16) -> [u8; PACKET_BYTES] {
 
 /// Takes the next client, without waiting.
 pub(crate) fn receive(from: BorrowedFd<'_>) -> io::Result<Arrival> {
-    let mut packet = [0; PACKET_BYTES];
+    let mut bytes = [0; PACKET_BYTES + REASON_BYTES_MAX];
     let mut space = cmsg_space!(RawFd);
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
     let (size, client) = {
-        let mut slices = [IoSliceMut::new(&mut packet)];
+        let mut slices = [IoSliceMut::new(&mut bytes)];
         let message = recvmsg::<()>(from.as_raw_fd(), &mut slices, Some(&mut space), flags)?;
         let mut client = None;
         for control in message.cmsgs()? {
@@ -115,12 +170,20 @@ pub(crate) fn receive(from: BorrowedFd<'_>) -> io::Result<Arrival> {
         }
         (message.bytes, client)
     };
-    let [a, b, c, d, e, f, g, h, i, j] = packet;
+    let (packet, reason) = match bytes.get(..size).and_then(<[u8]>::split_first_chunk) {
+        Some((packet, reason)) => (*packet, reason),
+        None => ([0; PACKET_BYTES], &[][..]),
+    };
+    let [a, b, c, d, e, f, g, h, i, j]: [u8; PACKET_BYTES] = packet;
     let number = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
     let domain = DomainId::new(u16::from_le_bytes([i, j]));
     Ok(match (size, client, domain) {
         (0, _, _) => Arrival::End,
         (PACKET_BYTES, None, _) if number == ALL_THERE => Arrival::AllThere,
+        (PACKET_BYTES, None, _) if number == GRANTED => Arrival::Granted,
+        (PACKET_BYTES.., None, _) if number == REFUSED => {
+            Arrival::Refused(String::from_utf8_lossy(reason).into_owned())
+        }
         (PACKET_BYTES, Some(client), Ok(domain)) => {
             let caller = match domain {
                 DomainId::DOM0 => Caller::Dom0,
@@ -181,5 +244,23 @@ mod tests {
         assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
         drop(parent);
         assert!(matches!(receive(store.as_fd()), Ok(Arrival::End)));
+    }
+    #[test]
+    fn an_update_is_asked_for_and_granted_or_refused() {
+        let (parent, store) = pair();
+        for options in [None, Some(""), Some("--burst 40")] {
+            ask_for_update(store.as_fd(), options).expect("the parent listens");
+            let heard = receive_word(parent.as_fd()).expect("it was said");
+            assert_eq!(heard, Word::Update(options.map(str::to_owned)));
+        }
+        let_go(store.as_fd(), 7).expect("the parent listens");
+        assert_eq!(receive_word(parent.as_fd()).expect("it was said"), Word::LetGo(7));
+        refuse(parent.as_fd(), &"no".repeat(5000)).expect("the store listens");
+        let Ok(Arrival::Refused(reason)) = receive(store.as_fd()) else { panic!("no reason") };
+        assert_eq!(reason, "no".repeat(REASON_BYTES_MAX / 2));
+        grant(parent.as_fd()).expect("the store listens");
+        assert!(matches!(receive(store.as_fd()), Ok(Arrival::Granted)));
+        drop(store);
+        assert!(receive_word(parent.as_fd()).is_err());
     }
 }

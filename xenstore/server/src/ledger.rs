@@ -18,7 +18,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, compiler_fence, fence};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -60,6 +60,10 @@ struct Head {
     state: AtomicU64,
     /// How many stores there were.
     stores: AtomicU64,
+    /// The peer whose request is being done, if any.
+    doing: AtomicU64,
+    /// The one whose request was being done when a store crashed last, if any.
+    suspect: AtomicU64,
 }
 
 /// One receiving or sending that is under way. The kernel itself writes here how many bytes it moved,
@@ -151,10 +155,19 @@ fn found(place: nix::Result<i64>) -> io::Result<Option<i64>> {
 impl Ledger {
     /// Maps a ledger; says how many stores there were before this one.
     pub(crate) fn open(memory: impl AsFd) -> io::Result<(Self, u32)> {
+        Self::map(memory, MapFlags::MAP_SHARED)
+    }
+
+    /// Maps a ledger to be looked at: nothing of it changes for whoever else has it.
+    pub(crate) fn look_at(memory: impl AsFd) -> io::Result<(Self, u32)> {
+        Self::map(memory, MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE)
+    }
+
+    fn map(memory: impl AsFd, how: MapFlags) -> io::Result<(Self, u32)> {
         let length = NonZeroUsize::new(LEDGER_BYTES).ok_or(Errno::EINVAL)?;
         let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: the kernel chooses the place: nothing that is mapped already is replaced.
-        let start = unsafe { mmap(None, length, protection, MapFlags::MAP_SHARED, memory, 0) }?;
+        let start = unsafe { mmap(None, length, protection, how, memory, 0) }?;
         let mut ledger = Self { start: start.cast(), half: 0, written: 0, anew: 0 };
         let head = ledger.head();
         let stores = head.stores.fetch_add(1, Ordering::Relaxed);
@@ -326,6 +339,20 @@ impl Ledger {
         // Nothing after it may be seen before it, whoever reads: also a socket, or a guest.
         fence(Ordering::SeqCst);
         self.head().state.store(length << 1 | half, Ordering::SeqCst);
+    }
+
+    /// Notes whose request is being done from now on: a peer's, or nobody's, which is zero.
+    pub(crate) fn do_for(&self, peer: u64) {
+        self.head().doing.store(peer, Ordering::Relaxed);
+        // What is done for it comes after it, and before the next, wherever it crashes.
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// After a crash: the peer whose request was being done, if that of the crash before was its, too.
+    pub(crate) fn blame(&self) -> Option<u64> {
+        let doing = self.head().doing.swap(0, Ordering::Relaxed);
+        let suspect = self.head().suspect.swap(doing, Ordering::Relaxed);
+        Some(doing).filter(|peer| *peer != 0 && *peer == suspect)
     }
 
     /// True when it should be written anew.

@@ -19,7 +19,7 @@ use xenstore_store::Caller;
 use crate::options::UidRange;
 
 /// Where clients look when their environment says nothing.
-const RUN_FOLDER: &str = "/run/xenstored";
+pub(crate) const RUN_FOLDER: &str = "/run/xenstored";
 
 /// A socket that has its name and refuses everybody still; its file goes when it is dropped.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct Named {
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: UnixListener,
-    _file: SocketFile,
+    file: SocketFile,
     uids: Option<UidRange>,
 }
 
@@ -86,9 +86,7 @@ impl Named {
             file: SocketFile(path.to_owned()),
             uids,
         };
-        // Anybody may knock where users are domains; who comes in is seen at accept.
-        let mode = if uids.is_some() { 0o666 } else { 0o600 };
-        fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
+        open_to(path, uids).map_err(failed)?;
         Ok(named)
     }
 
@@ -98,8 +96,14 @@ impl Named {
             path: self.file.0.clone(),
             source: errno.into(),
         })?;
-        Ok(Listener { socket: self.socket.into(), _file: self.file, uids: self.uids })
+        Ok(Listener { socket: self.socket.into(), file: self.file, uids: self.uids })
     }
+}
+
+/// Anybody may knock where users are domains; who comes in is seen at accept.
+fn open_to(path: &Path, uids: Option<UidRange>) -> io::Result<()> {
+    let mode = if uids.is_some() { 0o666 } else { 0o600 };
+    fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
 fn bind_to(path: &Path, socket: OwnedFd) -> nix::Result<OwnedFd> {
@@ -108,6 +112,21 @@ fn bind_to(path: &Path, socket: OwnedFd) -> nix::Result<OwnedFd> {
 }
 
 impl Listener {
+    /// The socket that the program before listened on.
+    pub(crate) fn inherit(
+        socket: OwnedFd,
+        path: PathBuf,
+        uids: Option<UidRange>,
+    ) -> io::Result<Self> {
+        open_to(&path, uids)?;
+        Ok(Self { socket: socket.into(), file: SocketFile(path), uids })
+    }
+
+    /// Where clients look for it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.file.0
+    }
+
     /// Takes the next connection in line, with whom it belongs to; nobody when it is closed at
     /// once. A full process or system is an error, and so is an empty line.
     pub(crate) fn accept(&self) -> io::Result<Option<(UnixStream, Caller)>> {

@@ -12,23 +12,28 @@ mod daemon;
 mod door;
 mod guests;
 mod handover;
+mod installed;
 mod ledger;
 mod listener;
+mod live_update;
 mod options;
 mod output;
 mod parent;
 mod peer;
 mod pid_file;
+mod predecessor;
 mod readiness;
 mod resuming;
 mod server;
 mod store_process;
+mod succession;
 mod transport;
 mod waiting;
 mod wakeups;
 
 use std::error::Error;
 use std::iter;
+use std::os::fd::RawFd;
 use std::process::{self, ExitCode};
 
 use daemon::DaemonError;
@@ -38,6 +43,7 @@ use nix::unistd::geteuid;
 use options::{Command, Options, USAGE};
 use parent::{Parent, ParentError};
 use pid_file::{PidFile, PidFileError};
+use predecessor::{Predecessor, PredecessorError};
 use readiness::ReadinessError;
 use server::{Server, ServerError};
 use store_process::StoreError;
@@ -62,6 +68,8 @@ enum Failure {
     Readiness(#[from] ReadinessError),
     #[error(transparent)]
     Parent(#[from] ParentError),
+    #[error(transparent)]
+    Predecessor(#[from] PredecessorError),
     #[error("guests can be served by root only: say -D to serve sockets only")]
     NotRoot,
     #[error(transparent)]
@@ -80,6 +88,21 @@ fn main() -> ExitCode {
         Command::Version => println!("xenstored {}", env!("CARGO_PKG_VERSION")),
         Command::Store(options) => {
             if let Err(error) = store_process::run(&options) {
+                return complain(&error, EXIT_FAILED);
+            }
+        }
+        Command::Try(options) => {
+            if let Err(error) = store_process::try_to_go_on(&options) {
+                return complain(&error, EXIT_FAILED);
+            }
+        }
+        Command::GoOn(options, left) => {
+            if let Err(error) = go_on(&options, left) {
+                return complain(&error, EXIT_FAILED);
+            }
+        }
+        Command::TakeOver(options) => {
+            if let Err(error) = take_over(&options) {
                 return complain(&error, EXIT_FAILED);
             }
         }
@@ -102,7 +125,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Failure> {
     let named = Named::bind(&listener::path_from_environment()?, options.uids)?;
     let starter = if options.fork { Some(daemon::leave_foreground()?) } else { None };
-    let _pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
+    let pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
     if options.print_pid {
         println!("{}", process::id());
     }
@@ -117,12 +140,31 @@ fn run(options: &Options) -> Result<(), Failure> {
         starter.let_go()?;
     }
     match parent {
-        Some(parent) => parent.serve(&listener, options)?,
+        Some(parent) => parent.serve(&listener, options, pid_file.as_ref())?,
         None => {
             let server = Server::new(Some(Door::Listener(listener)), None, options.limits, None)?;
             server.stop_at_signals()?.serve()?;
         }
     }
+    Ok(())
+}
+
+/// Goes on in the process of a parent of another program, with all that it had.
+fn go_on(options: &Options, left: RawFd) -> Result<(), Failure> {
+    let left = succession::take(left).map_err(ParentError::Succession)?;
+    let (parent, listener, pid_file) = Parent::succeed(left.into(), options)?;
+    parent.serve(&listener, options, pid_file.as_ref())?;
+    Ok(())
+}
+
+/// Goes on where a xenstored of another make ended, in its process. It is in the background already,
+/// if it is anywhere.
+fn take_over(options: &Options) -> Result<(), Failure> {
+    let left = Predecessor::find()?;
+    let (parent, listener) = Parent::take_over(left, options)?;
+    let pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
+    readiness::announce()?;
+    parent.serve(&listener, options, pid_file.as_ref())?;
     Ok(())
 }
 

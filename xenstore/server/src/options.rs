@@ -2,7 +2,10 @@
 //!
 //! Options that C xenstored has are called as they are there.
 
+use std::env;
+use std::ffi::OsString;
 use std::num::NonZeroU32;
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use lexopt::Parser;
@@ -22,6 +25,8 @@ leaves well.
   -N, --no-fork                 stay in the foreground
   -F, --pid-file FILE           write the process id to FILE
   -P, --output-pid              print the process id
+  -U, --live-update             go on where another xenstored ended that has run this program for a
+                                live update: from $XENSTORED_RUNDIR/state_dump, and what it had open
       --store-uid UID           the user that the store's process becomes where it starts as root
                                 (1879146479)
       --uid-range BASE          a user BASE+N is domain N, for N from 1 to 32751
@@ -52,6 +57,16 @@ alone: -I, --internal-db; -L, --preserve-local; -R, --no-recovery; -V, --verbose
 
 /// The option that makes a process the store's: for the parent alone, so that help doesn't name it.
 pub(crate) const STORE: &str = "store";
+/// With it, the store's process only tries whether it could go on.
+pub(crate) const TRY: &str = "try";
+/// With it, the store's process begins with what another program's store has left.
+pub(crate) const FOLLOW: &str = "follow";
+/// With it, the store's process comes after one that crashed.
+pub(crate) const AFTER_CRASH: &str = "after-crash";
+/// Where the program is installed, for the store to say so.
+pub(crate) const INSTALLED: &str = "installed";
+/// The option of a program that goes on in a parent's process, with the descriptor of what is left.
+pub(crate) const GO_ON: &str = "go-on";
 /// The last user id of the third default range, which begins 65,536 above the converters': nothing
 /// else on a host has it.
 const STORE_UID: u32 = 1_879_146_479;
@@ -62,8 +77,14 @@ pub(crate) enum Command {
     Help,
     Version,
     Serve(Options),
-    /// Be the store's process, which the parent starts with its own options after one of its own.
+    /// Be the store's process, which the parent starts with its own options after its words to it.
     Store(Options),
+    /// Say as the store's process whether it could go on.
+    Try(Options),
+    /// Go on in the process of another xenstored, from the stream that it has left.
+    TakeOver(Options),
+    /// Go on in the process of a parent of another program.
+    GoOn(Options, RawFd),
 }
 
 /// How to serve.
@@ -78,6 +99,12 @@ pub(crate) struct Options {
     /// The user that the store's process becomes.
     pub(crate) store_uid: u32,
     pub(crate) limits: Limits,
+    /// Where the program is installed, as the parent has told the store's process.
+    pub(crate) installed: Option<String>,
+    /// The store's process begins where another program's store ended, which has left a stream.
+    pub(crate) follows: bool,
+    /// It comes after one that crashed.
+    pub(crate) after_crash: bool,
 }
 
 /// The users that are domains: the first one's number, less the first domain's.
@@ -105,7 +132,8 @@ impl Options {
         let mut fork = true;
         let mut pid_file = None;
         let mut print_pid = false;
-        let mut is_store = false;
+        let (mut is_store, mut is_trial, mut left, mut installed) = (false, false, None, None);
+        let (mut follows, mut takes_over, mut after_crash) = (false, false, false);
         let mut store_uid = STORE_UID;
         let mut uids = None;
         let mut quota = Quota::default();
@@ -123,6 +151,12 @@ impl Options {
                 // The one of them that C xenstored gives a value, of which it takes any.
                 Short('I') | Long("internal-db") => drop(parser.optional_value()),
                 Long(STORE) => is_store = true,
+                Long(TRY) => is_trial = true,
+                Long(FOLLOW) => follows = true,
+                Long(AFTER_CRASH) => after_crash = true,
+                Short('U') | Long("live-update") => takes_over = true,
+                Long(INSTALLED) => installed = Some(parser.value()?.string()?),
+                Long(GO_ON) => left = Some(parser.value()?.parse()?),
                 Long("store-uid") => store_uid = number(&mut parser)?,
                 Long("uid-range") => uids = Some(UidRange::new(number(&mut parser)?)?),
                 Long("operations-per-second") => operations_per_second = number(&mut parser)?,
@@ -152,9 +186,34 @@ impl Options {
         let rates = Rates::new(operations_per_second, burst, transaction_cost)
             .map_err(OptionsError::Rates)?;
         let limits = Limits { quota, rates };
-        let options = Self { fork, sockets_only, pid_file, print_pid, uids, store_uid, limits };
-        Ok(if is_store { Command::Store(options) } else { Command::Serve(options) })
+        let options = Self {
+            fork,
+            sockets_only,
+            pid_file,
+            print_pid,
+            uids,
+            store_uid,
+            limits,
+            installed,
+            follows,
+            after_crash,
+        };
+        Ok(match (is_store, is_trial, left) {
+            (true, true, _) => Command::Try(options),
+            (true, false, _) => Command::Store(options),
+            (false, _, Some(left)) => Command::GoOn(options, left),
+            (false, _, None) if takes_over => Command::TakeOver(options),
+            (false, _, None) => Command::Serve(options),
+        })
     }
+}
+
+/// The options of whoever started this process, without what another parent has put before them.
+pub(crate) fn own_arguments() -> impl Iterator<Item = OsString> {
+    let go_on = format!("--{GO_ON}=");
+    let mut arguments = env::args_os().skip(1).peekable();
+    arguments.next_if(|first| first.as_encoded_bytes().starts_with(go_on.as_bytes()));
+    arguments
 }
 
 impl UidRange {

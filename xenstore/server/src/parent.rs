@@ -4,13 +4,16 @@
 //! Nothing that a guest or a client writes is read here. What the store prints is passed on, and
 //! what it asks is a list of domains' numbers.
 
+mod launching;
+mod taking_over;
+mod updating;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::env;
 use std::ffi::OsString;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,22 +22,19 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::sockopt::ReceiveTimeout;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
-use nix::sys::time::TimeVal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use restrict::{
-    Child, Ending, Expected, Launch, Moment, Plan, Program, Reaped, SpawnError, attest,
-};
-use xenstore_hypervisor::Privcmd;
+use restrict::{Child, Ending, Expected, Moment, Plan, Program, Reaped, SpawnError, attest};
 use xenstore_store::Caller;
 
 use crate::census::Answering;
-use crate::confinement::{CLIENTS, ConfinementError, LEDGER, LIVES, REPORT, plan};
-use crate::handover::{self, is_ready};
+use crate::confinement::ConfinementError;
+use crate::handover::{self, Word, is_ready};
+use crate::installed;
 use crate::ledger;
-use crate::listener::{self, Listener};
-use crate::options::{Options, STORE};
+use crate::listener::{self, Listener, ListenerError};
+use crate::options::{self, AFTER_CRASH, FOLLOW, INSTALLED, Options, STORE};
+use crate::pid_file::PidFile;
+use launching::{Start, Started, launch};
 
 /// This program, whatever has become of its path.
 const OWN_PROGRAM: &str = "/proc/self/exe";
@@ -44,8 +44,6 @@ const CONFINED_WITHIN: Duration = Duration::from_secs(20);
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// How often it is looked whether it has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
-/// How long the store waits to be told which domains live: the parent only has to be given its turn.
-const ANSWER_WITHIN_S: i64 = 20;
 /// How long nobody is let in where there is no room for anybody.
 const FULL_FOR: Duration = Duration::from_millis(100);
 /// A copy of each client that the store may have, and a few of its own.
@@ -56,6 +54,8 @@ const SHORT_LIFE: Duration = Duration::from_secs(10);
 const SHORT_LIVES_MAX: u32 = 5;
 /// Before the second of them; each pause after it is twice as long.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What Rust's programs exit with that panic.
+const PANICKED: i32 = 101;
 /// What the store prints is passed on in pieces of this.
 const LOG_BYTES: usize = 4096;
 
@@ -72,6 +72,8 @@ pub(crate) struct Parent {
     signals: SignalFd,
     /// What the next store's process goes on from.
     ledger: OwnedFd,
+    /// The program that a live update runs.
+    installed: PathBuf,
     /// A copy of each client's socket, by a number of its own, and whom it speaks for.
     copies: BTreeMap<u64, (UnixStream, Caller)>,
     last_copy: u64,
@@ -82,6 +84,8 @@ pub(crate) struct Parent {
     started: Instant,
     /// How many stores in a row have ended soon.
     short_lives: u32,
+    /// It is to end, and was waiting for something else when it heard so.
+    told_to_end: bool,
 }
 
 /// What keeps a store from being started, or ended it.
@@ -111,6 +115,12 @@ pub(crate) enum ParentError {
     Late,
     #[error("told to end before the store could serve")]
     ToldToEnd,
+    #[error("take what the program before left to this one")]
+    Succession(#[source] io::Error),
+    #[error("go on from what another xenstored left, which is kept in {path}")]
+    TakeOver { path: PathBuf, source: Box<Self> },
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
 }
 
 /// What happened, as far as the parent cares.
@@ -126,25 +136,37 @@ struct Happened {
 impl Parent {
     /// Starts a store's process, and believes that it is confined when it has seen it.
     pub(crate) fn start(options: &Options) -> Result<Self, ParentError> {
+        Self::begin(options, None, BTreeMap::new())
+    }
+
+    /// Starts one that begins with another store's state, and has its clients.
+    fn begin(
+        options: &Options,
+        state: Option<OwnedFd>,
+        copies: BTreeMap<u64, (UnixStream, Caller)>,
+    ) -> Result<Self, ParentError> {
         // Before there is a child whose end could be missed.
         let signals = take_signals().map_err(ParentError::Signals)?;
         restrict::become_subreaper().map_err(ParentError::Prepare)?;
         hold_many().map_err(|errno| ParentError::Prepare(errno.into()))?;
         let ledger = ledger::create().map_err(ParentError::Prepare)?;
-        let started = launch(options, &ledger)?;
+        let installed = installed::path().map_err(ParentError::Prepare)?;
+        let (started, log) = start_store(options, &ledger, &installed, state, false)?;
         let mut parent = Self {
             child: started.child,
             clients: Some(started.clients),
             census: started.census,
-            log: Some(started.log),
+            log: Some(log),
             signals,
             ledger,
-            copies: BTreeMap::new(),
-            last_copy: 0,
-            line: VecDeque::new(),
+            installed,
+            last_copy: copies.keys().next_back().copied().unwrap_or_default(),
+            line: copies.keys().copied().collect(),
+            copies,
             all_there: false,
             started: Instant::now(),
             short_lives: 0,
+            told_to_end: false,
         };
         parent.attest(&started.plan, &started.program)?;
         parent.wait_until_it_serves()?;
@@ -171,7 +193,7 @@ impl Parent {
             if let Some(times) = self.short_lives.checked_sub(1) {
                 thread::sleep(PAUSE * 2_u32.pow(times));
             }
-            match self.go_on(options) {
+            match self.go_on(options, is_crash(&ended)) {
                 Ok(()) => return Ok(()),
                 Err(again @ (ParentError::Ended(_) | ParentError::Spawn(SpawnError::Ended(_)))) => {
                     (ended, was_short) = (again, true);
@@ -181,10 +203,11 @@ impl Parent {
         }
     }
 
-    fn go_on(&mut self, options: &Options) -> Result<(), ParentError> {
-        let started = launch(options, &self.ledger)?;
+    fn go_on(&mut self, options: &Options, after_crash: bool) -> Result<(), ParentError> {
+        let (started, log) =
+            start_store(options, &self.ledger, &self.installed, None, after_crash)?;
         (self.child, self.clients, self.census, self.log) =
-            (started.child, Some(started.clients), started.census, Some(started.log));
+            (started.child, Some(started.clients), started.census, Some(log));
         (self.line, self.all_there) = (self.copies.keys().copied().collect(), false);
         self.started = Instant::now();
         self.attest(&started.plan, &started.program)?;
@@ -204,51 +227,24 @@ impl Parent {
     }
 }
 
-/// A store's process that was started, and the parent's ends of what it was given.
-struct Started {
-    plan: Plan,
-    program: Program,
-    child: Child,
-    clients: OwnedFd,
-    census: Option<Answering>,
-    log: PipeReader,
-}
-
-/// Starts a store's process.
-fn launch(options: &Options, ledger: &OwnedFd) -> Result<Started, ParentError> {
-    let plan = plan(options.store_uid, options.sockets_only)?;
-    let privcmd = match options.sockets_only {
-        true => None,
-        false => Some(Privcmd::open().map_err(ParentError::Privcmd)?),
-    };
-    let nonblocking = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let (clients, theirs) = packets(nonblocking).map_err(ParentError::Prepare)?;
-    let copy = ledger.try_clone().map_err(ParentError::Prepare)?;
-    let mut descriptors = vec![(CLIENTS, theirs), (LEDGER, copy)];
-    let census = match privcmd {
-        Some(privcmd) => {
-            let (ours, theirs) = packets(SockFlag::SOCK_CLOEXEC)
-                .and_then(|pair| wait_no_longer(&pair.1).map(|()| pair))
-                .map_err(ParentError::Prepare)?;
-            descriptors.push((LIVES, theirs));
-            Some(Answering::new(ours, Box::new(privcmd)))
-        }
-        None => None,
-    };
+/// Starts a store's process, which goes on from a ledger, or from what another store has left where that
+/// is empty; and the pipe that it prints to.
+fn start_store(
+    options: &Options,
+    ledger: &OwnedFd,
+    installed: &Path,
+    state: Option<OwnedFd>,
+    after_crash: bool,
+) -> Result<(Started, PipeReader), ParentError> {
+    let mut arguments: Vec<OsString> =
+        vec![format!("--{STORE}").into(), format!("--{INSTALLED}").into(), installed.into()];
+    arguments.extend(state.is_some().then(|| format!("--{FOLLOW}").into()));
+    arguments.extend(after_crash.then(|| format!("--{AFTER_CRASH}").into()));
+    arguments.extend(options::own_arguments());
+    let program = Path::new(OWN_PROGRAM);
     let (log, stderr) = io::pipe().map_err(ParentError::Prepare)?;
-    let program = Program::open(Path::new(OWN_PROGRAM)).map_err(ParentError::Prepare)?;
-    let own = [OsString::from(format!("--{STORE}"))];
-    let launch = Launch {
-        program: &program,
-        name: "xenstored".into(),
-        arguments: own.into_iter().chain(env::args_os().skip(1)).collect(),
-        plan: &plan,
-        report: REPORT,
-        descriptors,
-        stderr: stderr.into(),
-    };
-    let child = launch.run(CONFINED_WITHIN)?;
-    Ok(Started { plan, program, child, clients, census, log })
+    let start = Start { program, arguments, ledger, heirlooms: state, stderr };
+    Ok((launch(options, start)?, log))
 }
 
 impl Parent {
@@ -326,9 +322,10 @@ impl Parent {
         mut self,
         listener: &Listener,
         options: &Options,
+        pid_file: Option<&PidFile>,
     ) -> Result<(), ParentError> {
         loop {
-            match self.serve_one(listener) {
+            match self.serve_one(listener, options, pid_file) {
                 Ok(()) => return self.end(),
                 Err(ended @ ParentError::Ended(_)) => self.begin_again(options, ended)?,
                 Err(error) => return Err(error),
@@ -337,9 +334,14 @@ impl Parent {
     }
 
     /// Serves until told to end, or until the store's process has ended.
-    fn serve_one(&mut self, listener: &Listener) -> Result<(), ParentError> {
+    fn serve_one(
+        &mut self,
+        listener: &Listener,
+        options: &Options,
+        pid_file: Option<&PidFile>,
+    ) -> Result<(), ParentError> {
         let mut full_until: Option<Instant> = None;
-        loop {
+        while !self.told_to_end {
             let now = Instant::now();
             full_until = full_until.filter(|until| *until > now);
             let listens = self.line.is_empty() && full_until.is_none();
@@ -357,7 +359,9 @@ impl Parent {
                 self.answer();
             }
             if happened.room {
-                self.let_go();
+                if let Some(replacing) = self.let_go() {
+                    self.update(listener, options, pid_file, replacing)?;
+                }
                 self.hand_in();
             }
             if happened.knock {
@@ -378,6 +382,7 @@ impl Parent {
                 }
             }
         }
+        Ok(())
     }
 
     /// Sleeps until something happens.
@@ -436,11 +441,15 @@ impl Parent {
         }
     }
 
-    /// Lets go of clients whom the store has let go of.
-    fn let_go(&mut self) {
-        let Some(clients) = &self.clients else { return };
-        while let Ok(number) = handover::receive_let_go(clients.as_fd()) {
-            self.copies.remove(&number);
+    /// Lets go of clients whom the store has let go of, until it asks for a live update: for that with
+    /// the options that it brings, if any.
+    fn let_go(&mut self) -> Option<Option<String>> {
+        loop {
+            match handover::receive_word(self.clients.as_ref()?.as_fd()) {
+                Ok(Word::LetGo(number)) => drop(self.copies.remove(&number)),
+                Ok(Word::Update(options)) => return Some(options),
+                Err(_) => return None,
+            }
         }
     }
 
@@ -473,15 +482,18 @@ impl Parent {
 
     /// Reads a signal: whether it says to end. That the store has ended is an error.
     fn is_told_to_end(&mut self) -> Result<bool, ParentError> {
+        if self.read_signal()? {
+            return Ok(true);
+        }
+        self.ending().map_or(Ok(false), Err)
+    }
+
+    /// Reads a signal: whether it says to end.
+    fn read_signal(&self) -> Result<bool, ParentError> {
         let signal = self.signals.read_signal().map_err(ParentError::Signals)?;
         let number = signal.and_then(|signal| i32::try_from(signal.ssi_signo).ok());
-        match number.and_then(|number| Signal::try_from(number).ok()) {
-            Some(Signal::SIGTERM | Signal::SIGINT) => Ok(true),
-            Some(_) | None => match self.ending() {
-                Some(ended) => Err(ended),
-                None => Ok(false),
-            },
-        }
+        let signal = number.and_then(|number| Signal::try_from(number).ok());
+        Ok(matches!(signal, Some(Signal::SIGTERM | Signal::SIGINT)))
     }
 
     /// How the store ended, where it has. What it had to say is passed on before.
@@ -521,6 +533,17 @@ impl Parent {
     }
 }
 
+/// Whether a store ended by what it did itself, rather than by somebody who ended it.
+fn is_crash(ended: &ParentError) -> bool {
+    match ended {
+        ParentError::Ended(Ending::Killed(Signal::SIGKILL | Signal::SIGTERM)) => false,
+        ParentError::Ended(Ending::Killed(_)) => true,
+        // A panic, where it doesn't abort.
+        ParentError::Ended(Ending::Exited(status)) => *status == PANICKED,
+        _ => false,
+    }
+}
+
 /// Reaps what a store's start left that was killed halfway: nobody else is this process's child then.
 fn reap_all() {
     while waitpid(None, Some(WaitPidFlag::WNOHANG)).is_ok_and(|one| one != WaitStatus::StillAlive) {
@@ -556,14 +579,4 @@ fn take_signals() -> Result<SignalFd, Errno> {
 fn hold_many() -> Result<(), Errno> {
     let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, now.max(OPEN_FILES).min(most), most)
-}
-
-/// A pair of sockets that carry packets.
-fn packets(flags: SockFlag) -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
-}
-
-/// Has reads of a socket give up after a time: the store can't set it for itself.
-fn wait_no_longer(socket: &OwnedFd) -> io::Result<()> {
-    Ok(setsockopt(socket, ReceiveTimeout, &TimeVal::new(ANSWER_WITHIN_S, 0))?)
 }

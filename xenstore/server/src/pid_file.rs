@@ -25,6 +25,15 @@ impl PidFile {
             .map_err(|source| PidFileError { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned() })
     }
+
+    /// The file that the program before wrote, of the same process.
+    pub(crate) fn inherit(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl Drop for PidFile {

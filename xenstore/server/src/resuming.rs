@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use xenstore_store::{Introduction, Store};
-use xenstore_wire::DomainId;
+use xenstore_store::{End, Introduction, Limits, Link, Store};
+use xenstore_wire::{DomainId, Path};
 
 use crate::ledger::{Entry, Kind, Ledger};
 use crate::transport::Transport;
@@ -33,6 +33,8 @@ pub(crate) struct Known {
     pub(crate) came: Vec<u8>,
     /// What is due, and was not sent.
     pub(crate) due: Vec<u8>,
+    /// Where its ring stands is told by the page alone.
+    pub(crate) stands_in_page: bool,
 }
 
 /// What an earlier store was.
@@ -63,6 +65,51 @@ pub(crate) fn read(ledger: &Ledger, stores: u32) -> Result<Option<Earlier>, Sens
     }
     let store = Store::restore(&records, stores).map_err(|error| Senseless(error.at))?;
     Ok(Some(Earlier { store, peers }))
+}
+
+/// What another program's store left, as a stream.
+pub(crate) fn read_stream(stream: &[u8], limits: Limits) -> Result<Earlier, Senseless> {
+    let (store, links) =
+        Store::read_stream(stream, 0, limits).map_err(|error| Senseless(error.at))?;
+    let mut peers = BTreeMap::new();
+    for link in links {
+        let reached = match link.end {
+            End::Socket(descriptor) => {
+                // The parent has it by the number that it was left at.
+                Some(Reached::Socket(u64::try_from(descriptor).unwrap_or(u64::MAX)))
+            }
+            End::Ring { domain, .. } => remote(&store, domain).map(|remote| Reached::Ring {
+                remote,
+                consumed: 0,
+                produced: 0,
+                mute: false,
+            }),
+        };
+        match reached {
+            Some(reached) => {
+                let Link { came, due, .. } = link;
+                let known = Known { reached, came, due, stands_in_page: true };
+                peers.insert(link.id.number(), known);
+            }
+            None => eprintln!(
+                "xenstored: a ring was left whose domain has named no port: {:?}",
+                link.end
+            ),
+        }
+    }
+    Ok(Earlier { store, peers })
+}
+
+/// A domain's own end of its channel, which a stream doesn't tell: the toolstack has written it down
+/// for the domain. None is needed of the kernel's that the store runs on.
+fn remote(store: &Store, domain: u16) -> Option<Option<Introduction>> {
+    let domain = DomainId::new(domain).ok()?;
+    if domain == DomainId::DOM0 {
+        return Some(None);
+    }
+    let path = Path::parse(format!("{}/store/port", domain.home()).as_bytes()).ok()?;
+    let port = str::from_utf8(store.value(&path)?).ok()?.parse().ok()?;
+    Some(Some(Introduction { domain, port }))
 }
 
 fn apply(peers: &mut BTreeMap<u64, Known>, entry: &Entry<'_>) -> Option<()> {
@@ -97,7 +144,12 @@ fn count(bytes: &[u8], max: usize) -> Option<usize> {
 impl Known {
     /// A peer that was heard before it was noted how it is reached.
     fn new() -> Self {
-        Self { reached: Reached::Socket(u64::MAX), came: Vec::new(), due: Vec::new() }
+        Self {
+            reached: Reached::Socket(u64::MAX),
+            came: Vec::new(),
+            due: Vec::new(),
+            stands_in_page: false,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! What requests mean is for the store to say.
 
 mod clients;
+mod control;
 mod lasting;
 mod rings;
 
@@ -24,6 +25,7 @@ use xenstore_wire::{Message, Operation, Reply};
 use crate::door::Door;
 use crate::guests::Guests;
 use crate::ledger::Ledger;
+use crate::live_update::LiveUpdate;
 use crate::peer::{Held, Next, Peer};
 use crate::resuming::Senseless;
 use crate::transport::Transport;
@@ -49,6 +51,18 @@ const DOM0_OUTPUT_MAX: usize = 64 << 20;
 /// With this many bytes of events unread, a domain's connection is given up.
 const DOMAIN_OUTPUT_MAX: usize = 1 << 20;
 
+/// No peer has this number.
+const NOBODY: u64 = 0;
+
+/// What was before a server, beside what its ledger says.
+#[derive(Debug, Default)]
+pub(crate) struct Before<'a> {
+    /// Another program's store, which has left this stream.
+    pub(crate) stream: Option<&'a [u8]>,
+    /// A store that crashed, rather than that it was ended.
+    pub(crate) crash: bool,
+}
+
 /// A store and those who are connected to it.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -73,6 +87,13 @@ pub(crate) struct Server {
     ledger: Option<Ledger>,
     /// The parent's numbers of clients that have left, which it doesn't know yet.
     let_go: Vec<u64>,
+    /// The program that the parent would have go on.
+    installed: Option<String>,
+    update: LiveUpdate,
+    /// Another process goes on from the ledger: nothing may happen here any more.
+    is_followed: bool,
+    /// What is asked and answered is logged.
+    logs: bool,
     scratch: Vec<u8>,
 }
 
@@ -89,6 +110,8 @@ pub(crate) enum ServerError {
     Resume(#[source] io::Error),
     #[error(transparent)]
     Senseless(#[from] Senseless),
+    #[error("ask the parent for a live update")]
+    Update(#[source] io::Error),
 }
 
 /// Whether the loop goes on.
@@ -106,6 +129,17 @@ impl Server {
         guests: Option<Guests>,
         limits: Limits,
         ledger: Option<(Ledger, u32)>,
+    ) -> Result<Self, ServerError> {
+        Self::follow(door, guests, limits, ledger, &Before::default())
+    }
+
+    /// The same where something was before.
+    pub(crate) fn follow(
+        door: Option<Door>,
+        guests: Option<Guests>,
+        limits: Limits,
+        ledger: Option<(Ledger, u32)>,
+        before: &Before<'_>,
     ) -> Result<Self, ServerError> {
         let wakeups = Wakeups::new().map_err(ServerError::Prepare)?;
         if let Some(door) = &door {
@@ -128,10 +162,27 @@ impl Server {
             untidy: false,
             ledger: None,
             let_go: Vec::new(),
+            installed: None,
+            update: LiveUpdate::default(),
+            is_followed: false,
+            logs: false,
             scratch: vec![0; READ_BYTES],
         };
-        server.begin(ledger, clock())?;
+        let blamed = ledger.as_ref().filter(|_| before.crash).and_then(|(it, _)| it.blame());
+        server.begin(ledger, before.stream, clock())?;
+        if let Some(number) = blamed {
+            eprintln!(
+                "xenstored: connection {number} is given up: two crashes came at its requests"
+            );
+            server.give_up(number, Trouble::Protocol, clock());
+        }
         Ok(server)
+    }
+
+    /// Can be followed by the program that is installed there, whom the parent would start.
+    pub(crate) fn followed_by(mut self, installed: Option<String>) -> Self {
+        self.installed = installed;
+        self
     }
 
     /// Lets it be known that clients may come.
@@ -188,8 +239,13 @@ impl Server {
             if let Some(number) = self.line.pop_front() {
                 self.give_turn(number, now)?;
             }
+            if self.is_followed {
+                self.commit();
+                return Ok(Go::Stop);
+            }
         }
         self.commit();
+        self.look_at_update();
         while let Some(number) = self.touched.pop_first() {
             self.settle(number, now);
         }
@@ -268,7 +324,12 @@ impl Server {
             }
             let Some(peer) = self.peers.get_mut(&number) else { return Ok(()) };
             let goes_on = match peer.next() {
-                Next::Message(message) => self.handle(number, message, now)?,
+                Next::Message(message) => {
+                    self.do_for(number);
+                    let goes_on = self.handle(number, message, now)?;
+                    self.do_for(NOBODY);
+                    goes_on
+                }
                 Next::Kick => self.charge_kick(number, now),
                 Next::Nothing => false,
                 Next::Broken => {
@@ -291,6 +352,13 @@ impl Server {
         Ok(())
     }
 
+    /// Notes whose request is being done: that of whom it crashes at again and again is given up.
+    fn do_for(&self, number: u64) {
+        if let Some(ledger) = &self.ledger {
+            ledger.do_for(number);
+        }
+    }
+
     /// Has the store handle a request; false when nothing after it can be done now.
     fn handle(
         &mut self,
@@ -307,6 +375,10 @@ impl Server {
             }
             Outcome::Answered(answer) => answer,
             Outcome::Introduce(introduction) => self.introduce(introduction, now)?,
+            Outcome::Process(words) => match self.control(number, &message, &words, now)? {
+                Some(answer) => answer,
+                None => return Ok(false),
+            },
             Outcome::Ended => {
                 self.close(number);
                 return Ok(false);
@@ -316,6 +388,7 @@ impl Server {
         if message.operation() == Some(Operation::Control) {
             self.after_control(&message, &answer.reply);
         }
+        self.log(number, &message, &answer.reply);
         // Who introduces a domain doesn't end by it.
         if let Some(peer) = self.peers.get_mut(&number) {
             peer.output.reply(&answer.reply, message.request_id, message.transaction);
@@ -327,7 +400,7 @@ impl Server {
             eprintln!("xenstored: domain {domain} holds more memory than its soft quota");
         }
         self.tell(answer.notices, answer.ended);
-        Ok(true)
+        Ok(!self.is_followed)
     }
 
     /// Does what CONTROL asks of the process rather than of the store, where it was not refused.
@@ -395,6 +468,7 @@ impl Server {
     fn close(&mut self, number: u64) {
         let Some(peer) = self.peers.remove(&number) else { return };
         self.store.disconnect(peer.id);
+        self.update.forget(number);
         self.let_go.extend(peer.parents);
         match (peer.transport, &mut self.guests) {
             (Transport::Ring(seat), Some(guests)) => guests.leave(seat.port),

@@ -23,6 +23,7 @@ mod name;
 mod quota;
 mod refusal;
 mod store;
+mod stream;
 mod transaction;
 mod tree;
 mod watches;
@@ -34,4 +35,5 @@ pub use life::Life;
 pub use quota::{Quota, QuotaName};
 pub use xenstore_bucket::{Rates, RatesRefusal};
 
-pub use store::{Answer, Introduction, Limits, News, Notice, Outcome, Store};
+pub use store::{Answer, Introduction, Limits, Link, News, Notice, Outcome, Store};
+pub use stream::End;

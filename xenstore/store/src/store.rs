@@ -7,10 +7,11 @@ mod control;
 mod domains;
 mod quotas;
 mod restoring;
+mod streaming;
 mod transactions;
 mod watching;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -30,6 +31,8 @@ use crate::quota::Quota;
 use crate::refusal::Refusal;
 use crate::tree::{AT_ONCE, Tree};
 use crate::watches::Watches;
+
+pub use streaming::Link;
 
 /// How much every ordinary domain may hold, and how often it may ask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +72,8 @@ pub enum Outcome {
     /// A domain is to be introduced: map its ring, if rings are served, and hand the introduction
     /// to [`Store::introduce`], which has the answer.
     Introduce(Introduction),
+    /// Dom0 asks something of the process that has the store, with these words of CONTROL's.
+    Process(Vec<Vec<u8>>),
     /// The connection has ended: there is nobody to answer.
     Ended,
 }
@@ -148,6 +153,12 @@ impl Store {
         }
     }
 
+    /// How much everybody may hold, and how often ask.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Takes in a new connection.
     pub fn connect(&mut self, caller: Caller, way: Way, now: Duration) -> ConnectionId {
         self.last_connection += 1;
@@ -181,6 +192,13 @@ impl Store {
         self.note_connection(id);
     }
 
+    /// The domains that have transactions open, dom0 among them.
+    #[must_use]
+    pub fn in_transactions(&self) -> BTreeSet<DomainId> {
+        let open = self.connections.values().filter(|it| !it.transactions.is_empty());
+        open.map(|connection| connection.caller.domain()).collect()
+    }
+
     /// Takes apart some of what was removed from the tree; true when there is more to be done. A large
     /// subtree takes a while: nobody is to wait for it.
     pub fn tidy(&mut self) -> bool {
@@ -211,6 +229,11 @@ impl Store {
         match self.request(from, message) {
             Ok(Request::Introduce { domain, frame: _, port }) if domain != DomainId::DOM0 => {
                 Outcome::Introduce(Introduction { domain, port })
+            }
+            Ok(Request::Control(words))
+                if control::is_about_the_process(&words) && self.require_dom0(from).is_ok() =>
+            {
+                Outcome::Process(words)
             }
             Ok(request) => {
                 Outcome::Answered(answered(self.answer(from, message.transaction, request, now)))

@@ -52,7 +52,9 @@ impl Access {
         }
     }
 
-    fn from_letter(letter: u8) -> Option<Self> {
+    /// The access that a letter stands for.
+    #[must_use]
+    pub fn from_letter(letter: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|access| access.letter() == char::from(letter))
     }
 

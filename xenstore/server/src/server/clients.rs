@@ -31,7 +31,10 @@ impl Server {
                 Ok(Arrival::Client(stream, caller, parents)) => {
                     self.welcome(stream, caller, parents, now);
                 }
-                Ok(Arrival::Nobody | Arrival::AllThere) => (),
+                // Nothing was asked that could be granted or refused.
+                Ok(
+                    Arrival::Nobody | Arrival::AllThere | Arrival::Granted | Arrival::Refused(_),
+                ) => (),
                 Ok(Arrival::End) => return Go::Stop,
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => break,

@@ -20,16 +20,20 @@ use crate::resuming::{self, Earlier, Known, Reached};
 use crate::wakeups::Interest;
 
 impl Server {
-    /// Begins with nothing, or where an earlier process ended.
+    /// Begins with nothing, or where an earlier process ended, or where another program's store did.
     pub(super) fn begin(
         &mut self,
         ledger: Option<(Ledger, u32)>,
+        stream: Option<&[u8]>,
         now: Duration,
     ) -> Result<(), ServerError> {
-        let earlier = match &ledger {
+        let mut earlier = match &ledger {
             Some((ledger, stores)) => resuming::read(ledger, *stores)?,
             None => None,
         };
+        if let Some(stream) = stream.filter(|_| earlier.is_none()) {
+            earlier = Some(resuming::read_stream(stream, self.store.limits())?);
+        }
         self.ledger = ledger.map(|(ledger, _)| ledger);
         match earlier {
             Some(Earlier { store, peers }) => self.go_on(store, peers, now)?,
@@ -95,7 +99,9 @@ impl Server {
         };
         match met {
             Ok(mut seat) => {
-                seat.ring.resume(consumed, produced);
+                if !left.stands_in_page {
+                    seat.ring.resume(consumed, produced);
+                }
                 seat.mute = mute;
                 guests.seat(seat.port, id.number());
                 let mut peer = Peer::on_ring(seat, id);
@@ -134,7 +140,7 @@ impl Server {
                 Arrival::End => {
                     return Err(ServerError::Resume(io::ErrorKind::UnexpectedEof.into()));
                 }
-                Arrival::Nobody => (),
+                Arrival::Nobody | Arrival::Granted | Arrival::Refused(_) => (),
                 Arrival::Client(stream, caller, parents) => {
                     match parents.and_then(|parents| sockets.remove(&parents)) {
                         // It had come to the parent, and not yet to the earlier store.

@@ -13,4 +13,5 @@ mod seeded;
 mod survival;
 mod tokens;
 mod turns;
+mod updating;
 mod world;

@@ -8,6 +8,7 @@ mod client;
 mod confinement;
 mod lifecycle;
 mod limits;
+mod live_update;
 mod process;
 mod serving;
 mod survival;

@@ -43,6 +43,19 @@ pub(crate) fn open_folder() -> TempDir {
     folder
 }
 
+/// Where a program that is installed in a folder is.
+pub(crate) fn installed_in(folder: &Path) -> PathBuf {
+    folder.canonicalize().expect("the folder is there").join("xenstored")
+}
+
+/// Puts a program to a path where one may be running, as a package does.
+pub(crate) fn install(program: &[u8], path: &Path) {
+    let new = path.with_extension("new");
+    fs::write(&new, program).expect("the folder is ours");
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    fs::rename(&new, path).expect("the folder is ours");
+}
+
 /// Asks again and again until something is so.
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
@@ -58,8 +71,24 @@ impl Process {
     }
 
     pub(crate) fn start_in(folder: TempDir, arguments: &[&str]) -> Self {
+        let command = program(folder.path());
+        Self::run_in(folder, command, arguments)
+    }
+
+    /// One that was installed in its own folder, where it may be replaced.
+    pub(crate) fn start_installed(arguments: &[&str]) -> Self {
+        let folder = open_folder();
+        let program = installed_in(folder.path());
+        install(&fs::read(env!("CARGO_BIN_EXE_xenstored")).expect("the program"), &program);
+        let mut command = Command::new(program);
+        command.env_remove("XENSTORED_PATH").env("XENSTORED_RUNDIR", folder.path());
+        command.env_remove("NOTIFY_SOCKET");
+        Self::run_in(folder, command, arguments)
+    }
+
+    fn run_in(folder: TempDir, mut command: Command, arguments: &[&str]) -> Self {
         assert!(geteuid().is_root(), "xenstored serves root: run these tests as root");
-        let child = program(folder.path())
+        let child = command
             .args(["-N", "-D"])
             .args(arguments)
             .stderr(Stdio::piped())

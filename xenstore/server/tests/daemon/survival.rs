@@ -162,3 +162,16 @@ fn a_store_that_is_killed_at_once_each_time_is_given_up_and_its_state_kept() {
     let kept = std::fs::read(&path).expect("it is kept");
     assert!(kept.windows(3).any(|window| window == b"one"), "all of it");
 }
+
+#[test]
+fn a_crash_with_no_request_under_way_is_nobodys_fault() {
+    let server = Process::start(&[]);
+    let mut client = server.connect();
+    for _ in 0..3 {
+        assert_eq!(client.ask("WRITE /a|one"), "OK|");
+        let crashed = server.store_id();
+        kill(crashed, Signal::SIGSEGV).expect("it runs");
+        wait_for_another(&server, crashed);
+        assert_eq!(client.ask("READ /a|"), "one");
+    }
+}

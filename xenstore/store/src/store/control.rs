@@ -19,10 +19,13 @@ const COMMANDS: &str = "\
 Supported commands:
 \tcheck
 \thelp
+\tlive-update -f <program> | -c <options> | -s [-t <seconds>] [-F] | -a
+\tlog [on | off | +<switch> | -<switch>]
+\tlogfile <file>
 \tquota [<domid> | set <name> <value>]
 \tquota-soft [set <name> <value>]
 \trate [<domid> | set <name> <value>]
-\tmemreport
+\tmemreport [<file>]
 \tprint <words>
 ";
 
@@ -30,6 +33,12 @@ Supported commands:
 const OPERATIONS: &str = "operations-per-second";
 const BURST: &str = "burst";
 const TRANSACTION_COST: &str = "transaction-cost";
+
+/// Whether a command of CONTROL's is for the process that has the store, rather than for the store.
+pub(super) fn is_about_the_process(words: &[Vec<u8>]) -> bool {
+    let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+    matches!(words.as_slice(), [b"live-update" | b"log" | b"logfile", ..] | [b"memreport", _])
+}
 
 fn text(text: String) -> Answer {
     Answer::of(Reply::Text(text.into_bytes()))

@@ -112,7 +112,7 @@ impl Store {
     }
 
     /// Does what one record says; none where it makes no sense.
-    fn apply(&mut self, kind: Kind, mut taken: Taken<'_>) -> Option<()> {
+    pub(super) fn apply(&mut self, kind: Kind, mut taken: Taken<'_>) -> Option<()> {
         let fields = &mut taken;
         match kind {
             Kind::Limits => self.limits = read_limits(fields)?,
@@ -313,7 +313,7 @@ fn note_way_to(journal: &mut Journal, tree: &Tree, path: &Path, noted: u64) {
     });
 }
 
-fn limits(fields: &mut Fields<'_>, limits: &Limits) {
+pub(super) fn limits(fields: &mut Fields<'_>, limits: &Limits) {
     let rates = limits.rates;
     for rate in [rates.operations_per_second(), rates.burst(), rates.transaction_cost()] {
         fields.number(rate.get());
@@ -340,7 +340,7 @@ fn node_fields(fields: &mut Fields<'_>, path: &str, node: &Node) {
     fields.bytes(node.value());
 }
 
-fn domain_fields(fields: &mut Fields<'_>, domain: DomainId, known: &Domain) {
+pub(super) fn domain_fields(fields: &mut Fields<'_>, domain: DomainId, known: &Domain) {
     fields.domain(domain);
     for flag in [known.introduced, known.shut_down, known.warned] {
         fields.byte(flag.into());
@@ -360,14 +360,18 @@ fn domain_fields(fields: &mut Fields<'_>, domain: DomainId, known: &Domain) {
     }
 }
 
-fn connection_fields(fields: &mut Fields<'_>, id: ConnectionId, connection: &Connection) {
+pub(super) fn connection_fields(
+    fields: &mut Fields<'_>,
+    id: ConnectionId,
+    connection: &Connection,
+) {
     fields.long(id.number());
     fields.byte((connection.way == Way::Ring).into());
     fields.domain(connection.caller.domain());
     fields.path(&connection.home);
 }
 
-fn watch_fields(
+pub(super) fn watch_fields(
     fields: &mut Fields<'_>,
     id: ConnectionId,
     name: &Name,

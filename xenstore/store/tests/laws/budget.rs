@@ -18,7 +18,7 @@ const TENTH: Duration = Duration::from_millis(100);
 fn waits(outcome: &Outcome) -> Option<Duration> {
     match outcome {
         Outcome::Waiting(wait) => Some(*wait),
-        Outcome::Answered(_) | Outcome::Introduce(_) | Outcome::Ended => None,
+        Outcome::Answered(_) | Outcome::Introduce(_) | Outcome::Process(_) | Outcome::Ended => None,
     }
 }
 

@@ -64,6 +64,7 @@ impl Dialogue {
                 let answer = self.store.introduce(introduction, self.now);
                 self.heard(&answer)
             }
+            Outcome::Process(words) => panic!("that is not the store's to answer: {words:?}"),
             Outcome::Waiting(wait) => panic!("{who} has to wait {wait:?}: {request}"),
             Outcome::Ended => panic!("{who} has gone: {request}"),
         }

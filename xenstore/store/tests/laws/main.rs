@@ -5,4 +5,5 @@ mod budget;
 mod dialogue;
 mod restoring;
 mod serial;
+mod streaming;
 mod transcripts;

@@ -49,7 +49,7 @@ const REQUESTS: &[&str] = &[
 ];
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     Connect(u16),
     Leave(usize),
     Ask { who: usize, within: u32, request: &'static str },
@@ -57,7 +57,7 @@ enum Step {
     Pass(u64),
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+pub(crate) fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => prop::sample::select(vec![0_u16, 0, 5, 6]).prop_map(Step::Connect),
         1 => (0..8_usize).prop_map(Step::Leave),
@@ -72,7 +72,7 @@ fn domain(number: u16) -> DomainId {
     DomainId::new(number).expect("a domain's number")
 }
 
-fn message(request: &str, within: u32) -> Message {
+pub(crate) fn message(request: &str, within: u32) -> Message {
     let (operation, payload) = request.split_once(' ').expect("an operation and a payload");
     let known = Operation::ALL.iter().find(|known| known.name() == operation);
     Message {
@@ -83,7 +83,12 @@ fn message(request: &str, within: u32) -> Message {
     }
 }
 
-fn take(store: &mut Store, clients: &mut Vec<ConnectionId>, step: &Step, now: &mut Duration) {
+pub(crate) fn take(
+    store: &mut Store,
+    clients: &mut Vec<ConnectionId>,
+    step: &Step,
+    now: &mut Duration,
+) {
     match step {
         Step::Connect(0) => clients.push(store.connect(Caller::Dom0, Way::Socket, *now)),
         Step::Connect(number) => {
@@ -97,7 +102,10 @@ fn take(store: &mut Store, clients: &mut Vec<ConnectionId>, step: &Step, now: &m
                 Outcome::Introduce(Introduction { domain, port }) => {
                     store.introduce(Introduction { domain, port }, *now);
                 }
-                Outcome::Waiting(_) | Outcome::Answered(_) | Outcome::Ended => (),
+                Outcome::Waiting(_)
+                | Outcome::Answered(_)
+                | Outcome::Process(_)
+                | Outcome::Ended => (),
             }
         }
         Step::Die(number, 0) => {

@@ -86,3 +86,30 @@ fn a_domain_that_died_meanwhile_is_gone_and_news() {
     assert_eq!(world.dom0("IS_DOMAIN_INTRODUCED 5|"), "F|");
     assert_eq!(world.dom0("READ /local/domain/5/data/a|"), "ENOENT");
 }
+
+#[test]
+fn who_brings_a_crash_twice_in_a_row_is_given_up_and_nobody_else() {
+    let mut world = World::new();
+    let mut guest = world.guest(5);
+    let mut other = world.guest(6);
+    assert_eq!(world.ask(&mut guest, "WRITE data/a|one"), "OK|");
+    let number_of = |world: &World, domain: u16| {
+        let all = world.server.store.connections();
+        let mut its = all.filter(|(_, _, caller)| caller.domain().number() == domain);
+        its.next().expect("it is connected").0.number()
+    };
+    let (its, others) = (number_of(&world, 5), number_of(&world, 6));
+    world.crash(its);
+    assert_eq!(world.ask(&mut guest, "READ data/a|"), "one", "it may have been chance");
+    world.crash(others);
+    world.kill();
+    world.crash(its);
+    assert_eq!(world.ask(&mut guest, "READ data/a|"), "one", "they were not in a row");
+    world.crash(its);
+    assert_eq!(guest.end.word(Word::Error), 3, "it hears why nobody listens");
+    assert_eq!(world.ask(&mut other, "GET_DOMAIN_PATH 6|"), "/local/domain/6|");
+    assert_eq!(world.dom0("READ /local/domain/5/data/a|"), "one");
+    assert_eq!(world.introduce(&guest), "OK|", "and it may begin anew");
+    guest.begin_anew();
+    assert_eq!(world.ask(&mut guest, "READ data/a|"), "one");
+}

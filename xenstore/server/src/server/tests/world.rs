@@ -1,17 +1,20 @@
 //! A server, its dom0 and its guests, and turns that are taken until nothing is left to be done.
 
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use xenstore_hypervisor::fake::{FakeHypervisor, Guest, Machine};
 use xenstore_store::{Caller, Life, Limits};
 use xenstore_wire::{Decoder, DomainId, Message, Operation, PAYLOAD_MAX, Progress};
 
+use crate::door::Door;
 use crate::guests::Guests;
+use crate::handover;
 use crate::ledger::{self, Ledger};
-use crate::server::{Go, Server};
+use crate::server::{Before, Go, Server};
 use crate::wakeups::Sleep;
 
 /// More turns than anything takes that ends by itself.
@@ -65,6 +68,65 @@ impl World {
         let gone = Server::new(None, None, Limits::default(), None).expect("a server");
         drop(std::mem::replace(&mut self.server, gone));
         self.server = serve(&self.machine, &self.memory, Limits::default());
+        self.dom0 = connect(&mut self.server, Caller::Dom0);
+        self.run();
+    }
+
+    /// Has the server end without a word, and one go on that a parent can talk to: its end.
+    pub(super) fn begin_behind_a_door(&mut self, installed: &str) -> OwnedFd {
+        let gone = Server::new(None, None, Limits::default(), None).expect("a server");
+        drop(std::mem::replace(&mut self.server, gone));
+        let kind = SockType::SeqPacket;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (parent, store) = socketpair(AddressFamily::Unix, kind, None, flags).expect("a pair");
+        handover::send_all_there(parent.as_fd()).expect("there is room");
+        let guests = hypervisor(&self.machine);
+        let ledger = Ledger::open(&self.memory).expect("a ledger");
+        let door = Some(Door::Parent(store));
+        let server = Server::new(door, Some(guests), Limits::default(), Some(ledger));
+        self.server = server.expect("a server").followed_by(Some(installed.to_owned()));
+        self.dom0 = connect(&mut self.server, Caller::Dom0);
+        self.run();
+        parent
+    }
+
+    /// Has dom0 ask for something that ends the server.
+    pub(super) fn end_by(&mut self, request: &str) {
+        let bytes = self.dom0.encode(request);
+        self.dom0.end.write_all(&bytes).expect("the server listens");
+        for _ in 0..TURNS_MAX {
+            let wakes = self.server.wakeups.wait(Sleep::NotAtAll).expect("nothing to wait for");
+            if self.server.act(wakes, self.now).expect("the server goes on") == Go::Stop {
+                return;
+            }
+        }
+        panic!("the server never ends");
+    }
+
+    /// Has the server crash at somebody's request, and another one go on.
+    pub(super) fn crash(&mut self, number: u64) {
+        self.server.do_for(number);
+        let gone = Server::new(None, None, Limits::default(), None).expect("a server");
+        drop(std::mem::replace(&mut self.server, gone));
+        let ledger = Some(Ledger::open(&self.memory).expect("a ledger"));
+        let guests = Some(hypervisor(&self.machine));
+        let before = Before { stream: None, crash: true };
+        let server = Server::follow(None, guests, Limits::default(), ledger, &before);
+        self.server = server.expect("a server");
+        self.dom0 = connect(&mut self.server, Caller::Dom0);
+        self.run();
+    }
+
+    /// Has the server end without a word, and another one go on from a stream alone.
+    pub(super) fn follow(&mut self, stream: &[u8]) {
+        let gone = Server::new(None, None, Limits::default(), None).expect("a server");
+        drop(std::mem::replace(&mut self.server, gone));
+        self.memory = ledger::create().expect("memory");
+        let ledger = Some(Ledger::open(&self.memory).expect("a ledger"));
+        let guests = Some(hypervisor(&self.machine));
+        let before = Before { stream: Some(stream), crash: false };
+        let server = Server::follow(None, guests, Limits::default(), ledger, &before);
+        self.server = server.expect("a server");
         self.dom0 = connect(&mut self.server, Caller::Dom0);
         self.run();
     }
@@ -157,8 +219,12 @@ impl World {
     }
 }
 
+fn hypervisor(machine: &Machine) -> Guests {
+    Guests::new(Box::new(FakeHypervisor::new(machine))).expect("a hypervisor")
+}
+
 fn serve(machine: &Machine, memory: &OwnedFd, limits: Limits) -> Server {
-    let guests = Guests::new(Box::new(FakeHypervisor::new(machine))).expect("a hypervisor");
+    let guests = hypervisor(machine);
     let ledger = Ledger::open(memory).expect("a ledger");
     Server::new(None, Some(guests), limits, Some(ledger)).expect("a server")
 }
