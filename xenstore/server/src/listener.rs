@@ -113,13 +113,12 @@ fn bind_to(path: &Path, socket: OwnedFd) -> nix::Result<OwnedFd> {
 
 impl Listener {
     /// The socket that the program before listened on.
-    pub(crate) fn inherit(
-        socket: OwnedFd,
-        path: PathBuf,
-        uids: Option<UidRange>,
-    ) -> io::Result<Self> {
-        open_to(&path, uids)?;
-        Ok(Self { socket: socket.into(), file: SocketFile(path), uids })
+    pub(crate) fn inherit(socket: OwnedFd, path: PathBuf, uids: Option<UidRange>) -> Self {
+        // Somebody may have removed the name: those who are connected are served all the same.
+        if let Err(error) = open_to(&path, uids) {
+            eprintln!("xenstored: open {} to clients: {error}", path.display());
+        }
+        Self { socket: socket.into(), file: SocketFile(path), uids }
     }
 
     /// Where clients look for it.

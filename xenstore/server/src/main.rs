@@ -70,7 +70,9 @@ enum Failure {
     Parent(#[from] ParentError),
     #[error(transparent)]
     Predecessor(#[from] PredecessorError),
-    #[error("guests can be served by root only: say -D to serve sockets only")]
+    #[error(
+        "root alone can serve guests, or go on for another xenstored: say -D to serve sockets only"
+    )]
     NotRoot,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -160,6 +162,9 @@ fn go_on(options: &Options, left: RawFd) -> Result<(), Failure> {
 /// Goes on where a xenstored of another make ended, in its process. It is in the background already,
 /// if it is anywhere.
 fn take_over(options: &Options) -> Result<(), Failure> {
+    if !geteuid().is_root() {
+        return Err(Failure::NotRoot);
+    }
     let left = Predecessor::find()?;
     let (parent, listener) = Parent::take_over(left, options)?;
     let pid_file = options.pid_file.as_deref().map(PidFile::write).transpose()?;
@@ -170,8 +175,12 @@ fn take_over(options: &Options) -> Result<(), Failure> {
 
 /// Writes an error and its causes on one line.
 fn complain(error: &(dyn Error + 'static), code: u8) -> ExitCode {
-    let causes = iter::successors(error.source(), |cause| (*cause).source());
-    let line = causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"));
-    eprintln!("xenstored: {line}");
+    eprintln!("xenstored: {}", on_one_line(error));
     ExitCode::from(code)
+}
+
+/// An error and its causes.
+fn on_one_line(error: &(dyn Error + 'static)) -> String {
+    let causes = iter::successors(error.source(), |cause| (*cause).source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }

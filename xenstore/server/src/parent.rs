@@ -186,7 +186,7 @@ impl Parent {
         loop {
             self.short_lives = if was_short { self.short_lives + 1 } else { 0 };
             if self.short_lives > SHORT_LIVES_MAX {
-                return Err(self.keep_state(ended));
+                return Err(keep_state(&self.ledger, ended));
             }
             eprintln!("xenstored: {ended}: another one goes on");
             reap_all();
@@ -198,7 +198,7 @@ impl Parent {
                 Err(again @ (ParentError::Ended(_) | ParentError::Spawn(SpawnError::Ended(_)))) => {
                     (ended, was_short) = (again, true);
                 }
-                Err(error) => return Err(self.keep_state(error)),
+                Err(error) => return Err(keep_state(&self.ledger, error)),
             }
         }
     }
@@ -211,19 +211,12 @@ impl Parent {
         (self.line, self.all_there) = (self.copies.keys().copied().collect(), false);
         self.started = Instant::now();
         self.attest(&started.plan, &started.program)?;
-        self.wait_until_it_serves()
-    }
-
-    /// Keeps what no store could go on from, and names it.
-    fn keep_state(&self, otherwise: ParentError) -> ParentError {
-        let path = listener::path_from_environment()
-            .unwrap_or_default()
-            .with_file_name(format!("state.{}", std::process::id()));
-        match ledger::keep(&self.ledger, &path) {
-            Ok(()) => eprintln!("xenstored: what the store held is kept in {}", path.display()),
-            Err(error) => eprintln!("xenstored: keep what the store held: {error}"),
+        match self.wait_until_it_serves() {
+            // It served before, so that this is as any end.
+            Err(ParentError::ToldToEnd) => self.told_to_end = true,
+            served => served?,
         }
-        otherwise
+        Ok(())
     }
 }
 
@@ -533,14 +526,25 @@ impl Parent {
     }
 }
 
+/// Keeps what no store could go on from, and names it.
+fn keep_state(ledger: &OwnedFd, otherwise: ParentError) -> ParentError {
+    let path = listener::path_from_environment()
+        .unwrap_or_default()
+        .with_file_name(format!("state.{}", std::process::id()));
+    match ledger::keep(ledger, &path) {
+        Ok(()) => eprintln!("xenstored: what the store held is kept in {}", path.display()),
+        Err(error) => eprintln!("xenstored: keep what the store held: {error}"),
+    }
+    otherwise
+}
+
 /// Whether a store ended by what it did itself, rather than by somebody who ended it.
 fn is_crash(ended: &ParentError) -> bool {
-    match ended {
-        ParentError::Ended(Ending::Killed(Signal::SIGKILL | Signal::SIGTERM)) => false,
-        ParentError::Ended(Ending::Killed(_)) => true,
+    let ParentError::Ended(ending) = ended else { return false };
+    match ending {
+        Ending::Killed(signal) => !matches!(signal, Signal::SIGKILL | Signal::SIGTERM),
         // A panic, where it doesn't abort.
-        ParentError::Ended(Ending::Exited(status)) => *status == PANICKED,
-        _ => false,
+        Ending::Exited(status) => *status == PANICKED,
     }
 }
 

@@ -20,8 +20,7 @@ impl Parent {
         let named = |source| ParentError::TakeOver { path: path.clone(), source: Box::new(source) };
         let parent = Self::begin(options, Some(state.into()), clients).map_err(named)?;
         let listener = match listener {
-            Some((socket, name)) => Listener::inherit(socket, name, options.uids)
-                .map_err(|error| named(ParentError::Succession(error)))?,
+            Some((socket, name)) => Listener::inherit(socket, name, options.uids),
             // Nobody is connected, and everybody may come again.
             None => listener::path_from_environment()
                 .and_then(|path| Named::bind(&path, options.uids)?.listen())

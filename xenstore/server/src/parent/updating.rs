@@ -4,7 +4,7 @@
 //! go on from, which it tries itself in a store's confinement. The store waits meanwhile. Where one of
 //! these fails, nothing has happened, and the store hears why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
 use std::fs::File;
@@ -24,7 +24,7 @@ use xenstore_wire::DomainId;
 
 use super::launching::{Start, Started, launch};
 use super::{CONFINED_WITHIN, ENDS_WITHIN, LOG_BYTES, Parent, ParentError, rounded_up};
-use super::{hold_many, take_signals};
+use super::{hold_many, keep_state, take_signals};
 use crate::census::Answering;
 use crate::handover::{self, is_ready};
 use crate::installed::{self, InstalledError};
@@ -65,13 +65,7 @@ impl Parent {
             None => options::own_arguments().collect(),
         };
         let Err(error) = self.try_update(listener, options, pid_file, &arguments);
-        let mut reason = error.to_string();
-        let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(&error);
-        while let Some(because) = cause {
-            reason = format!("{reason}: {because}");
-            cause = because.source();
-        }
-        let reason = format!("{}: {reason}", self.installed.display());
+        let reason = format!("{}: {}", self.installed.display(), crate::on_one_line(&error));
         eprintln!("xenstored: live update: {reason}");
         self.say(|store| handover::refuse(store, &reason))
     }
@@ -211,13 +205,28 @@ impl Parent {
         options: &Options,
     ) -> Result<(Self, Listener, Option<PidFile>), ParentError> {
         let left = Succession::read(left).map_err(ParentError::Succession)?;
+        let ledger = succession::take(left.ledger).map_err(ParentError::Succession)?;
+        let kept = ledger.try_clone().map_err(ParentError::Prepare)?;
+        let inherited = Self::inherit(left, ledger, options);
+        let (mut parent, listener, pid_file) =
+            inherited.map_err(|error| keep_state(&kept, error))?;
+        parent.follow(options)?;
+        Ok((parent, listener, pid_file))
+    }
+
+    fn inherit(
+        left: Succession,
+        ledger: OwnedFd,
+        options: &Options,
+    ) -> Result<(Self, Listener, Option<PidFile>), ParentError> {
         let take = |number: RawFd| succession::take(number).map_err(ParentError::Succession);
         let mut copies = BTreeMap::new();
         for (copy, descriptor, domain) in &left.copies {
             let caller = caller(*domain).ok_or(ParentError::Succession(senseless()))?;
             copies.insert(*copy, (take(*descriptor)?.into(), caller));
         }
-        let census = left.census.map(take).transpose()?;
+        let (listener, clients) = (take(left.listener)?, take(left.clients)?);
+        let (census, log) = (left.census.map(take).transpose()?, left.log.map(take).transpose()?);
         let census = match census {
             Some(socket) => {
                 let privcmd = Privcmd::open().map_err(ParentError::Privcmd)?;
@@ -225,21 +234,18 @@ impl Parent {
             }
             None => None,
         };
-        let listener = Listener::inherit(take(left.listener)?, left.socket, options.uids)
-            .map_err(ParentError::Succession)?;
         let (pid, start_time) = left.store;
-        let mut parent = Self {
+        let parent = Self {
             child: Child::known(pid, start_time),
-            clients: Some(take(left.clients)?),
+            clients: Some(clients),
             census,
-            log: left.log.map(take).transpose()?.map(Into::into),
-            ledger: take(left.ledger)?,
-            // Only now: what was left is at the numbers that it was left at.
+            log: log.map(Into::into),
+            ledger,
             signals: take_signals().map_err(ParentError::Signals)?,
             installed: left.installed,
             copies,
             last_copy: left.last_copy,
-            line: Default::default(),
+            line: VecDeque::new(),
             all_there: true,
             started: Instant::now(),
             short_lives: 0,
@@ -247,7 +253,7 @@ impl Parent {
         };
         restrict::become_subreaper().map_err(ParentError::Prepare)?;
         hold_many().map_err(|errno| ParentError::Prepare(errno.into()))?;
-        parent.follow(options)?;
+        let listener = Listener::inherit(listener, left.socket, options.uids);
         let pid_file = left.pid_file.map(PidFile::inherit);
         Ok((parent, listener, pid_file))
     }
@@ -265,7 +271,7 @@ impl Parent {
             Err(ended @ (ParentError::Ended(_) | ParentError::Spawn(SpawnError::Ended(_)))) => {
                 self.begin_again(options, ended)
             }
-            Err(error) => Err(self.keep_state(error)),
+            Err(error) => Err(keep_state(&self.ledger, error)),
             Ok(()) => Ok(()),
         }
     }

@@ -12,12 +12,11 @@ use xenstore_store::Answer;
 use xenstore_wire::{ErrorCode, Message, Operation, Reply};
 
 use super::{Server, ServerError};
+use crate::door::Door;
 use crate::handover::Arrival;
 use crate::live_update::{Started, Step};
 use crate::peer::Held;
 
-/// What `xenstore-control` takes for: ask again.
-const BUSY: &str = "BUSY";
 /// The process has an empty root and opens nothing.
 const NO_FILES: &str =
     "this store can open no file: its log is its service's, and a report is an answer";
@@ -117,18 +116,18 @@ impl Server {
                 "the store has outgrown what another could go on from".into(),
             ));
         }
-        let options = self.update.options();
-        match self.door.as_ref().map(|door| door.ask_for_update(options)) {
-            Some(Ok(())) => (),
-            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Ok(Verdict::This(BUSY.to_owned()));
+        let Some(door) = &self.door else {
+            return Err(ServerError::Update(io::ErrorKind::NotConnected.into()));
+        };
+        while let Err(error) = door.ask_for_update(self.update.options()) {
+            if error.kind() != io::ErrorKind::WouldBlock {
+                return Err(ServerError::Update(error));
             }
-            Some(Err(error)) => return Err(ServerError::Update(error)),
-            None => return Err(ServerError::Update(io::ErrorKind::NotConnected.into())),
+            // The parent has yet to take what it was told before.
+            wait_for(door, PollFlags::POLLOUT)?;
         }
         let mut came = Vec::new();
         let verdict = loop {
-            let Some(door) = &self.door else { break Verdict::Another };
             match door.accept() {
                 Ok(Arrival::Granted) => return Ok(Verdict::Another),
                 Ok(Arrival::Refused(reason)) => break Verdict::This(reason),
@@ -139,11 +138,7 @@ impl Server {
                 // Told to end, as it is heard again.
                 Ok(Arrival::End) => break Verdict::This("the store ends".to_owned()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let mut fds = [PollFd::new(door.as_fd(), PollFlags::POLLIN)];
-                    match poll(&mut fds, PollTimeout::NONE) {
-                        Ok(_) | Err(Errno::EINTR) => (),
-                        Err(errno) => return Err(ServerError::Wait(errno)),
-                    }
+                    wait_for(door, PollFlags::POLLIN)?;
                 }
                 Err(error) => return Err(ServerError::Update(error)),
             }
@@ -169,6 +164,14 @@ impl Server {
         let shown = message.payload.get(..LOGGED_BYTES_MAX).unwrap_or(&message.payload);
         let shown = shown.escape_ascii();
         eprintln!("xenstored: io {number} domain {domain} {operation} {shown}: {answer}");
+    }
+}
+
+fn wait_for(door: &Door, events: PollFlags) -> Result<(), ServerError> {
+    let mut fds = [PollFd::new(door.as_fd(), events)];
+    match poll(&mut fds, PollTimeout::NONE) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(errno) => Err(ServerError::Wait(errno)),
     }
 }
 

@@ -6,13 +6,15 @@ use super::world::World;
 
 const PAGE: &str = include_str!("../../../../../docs/xenstored-behaviour.md");
 /// Where the tests are that the page's second table names.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 8] = [
     include_str!("advisories.rs"),
     include_str!("hostile.rs"),
     include_str!("lives.rs"),
     include_str!("rings.rs"),
     include_str!("../../output.rs"),
     include_str!("../../../../store/tests/laws/advisories.rs"),
+    include_str!("../../../tests/daemon/live_update.rs"),
+    include_str!("../../../../../tests/tests/xenstore_clients.rs"),
 ];
 /// Columns of the table: the request, four others' answers, ours, and why.
 const COLUMNS: usize = 7;
