@@ -37,9 +37,13 @@ impl Terminal {
         let mut rest = text;
         while !rest.is_empty() {
             self.wrap_if_due();
-            let room = self.edge() - self.cursor.column;
+            let (margin, inserts) = (self.sides.left, self.is_set(Mode::Insert));
+            // Only what stands between the margins is inserted.
+            let ends_at_margin = inserts && self.cursor.column < margin;
+            let end = if ends_at_margin { margin } else { self.edge() };
+            let room = end - self.cursor.column;
             let (run, tail) = rest.split_at(rest.len().min(room));
-            if self.is_set(Mode::Insert) {
+            if inserts {
                 self.insert_characters(run.len());
             }
             let (column, pen) = (self.cursor.column, self.pen);

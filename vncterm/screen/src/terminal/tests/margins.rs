@@ -122,6 +122,7 @@ fn lines_and_characters_move_within_the_margins_only() {
 #[test]
 fn irm_pushes_text_out_at_the_right_margin() {
     assert_eq!(rows("abcdefghij\x1b[?69h\x1b[3;6s\x1b[1;4H\x1b[4hxy"), "abcxydghij");
+    assert_eq!(rows("abcdefghij\x1b[?69h\x1b[3;6s\x1b[4hxyz"), "xyzcdeghij");
 }
 
 #[test]
