@@ -138,7 +138,10 @@ fn sealed(bytes: &[u8]) -> Vec<u8> {
     const HEAD: usize = 18;
     let body = bytes.get(HEAD..).unwrap_or_default();
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
-    let head = [b"VNCTSCRN\x01\0".as_slice(), &length.to_le_bytes(), &crc(body).to_le_bytes()];
+    // What is no version that was ever written becomes the last one.
+    let version = bytes.get(8).copied().filter(|version| *version == 1).unwrap_or(2);
+    let head =
+        [b"VNCTSCRN".as_slice(), &[version, 0], &length.to_le_bytes(), &crc(body).to_le_bytes()];
     [&head.concat(), body].concat()
 }
 

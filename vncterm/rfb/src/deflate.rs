@@ -38,6 +38,11 @@ const REPEAT_MIN: usize = 3;
 /// A match of this length is taken without a look at the next byte's.
 const LENGTH_GOOD: usize = 12;
 
+/// Of a match longer than this only the last places are remembered: those before were, where it
+/// came from.
+const INNER_MAX: usize = 16;
+const INNER_KEPT: usize = 6;
+
 /// Places remembered for each hash, the newest first, and hashes: 16 KiB in all.
 const WAYS: usize = 4;
 const HASH_BITS: u32 = 10;
@@ -137,7 +142,8 @@ impl Deflate {
             let end = at + found.length;
             // Within a run every place is like the first.
             if found.distance > 1 {
-                (at + 1..end).for_each(|inner| self.remember(inner));
+                let from = if found.length > INNER_MAX { end - INNER_KEPT } else { at + 1 };
+                (from..end).for_each(|inner| self.remember(inner));
             }
             at = end;
             found = self.find(at, last);
@@ -166,13 +172,24 @@ impl Deflate {
         };
         attempt(last, REPEAT_MIN);
         attempt(1, REPEAT_MIN);
-        if let Some(start) = ahead.first_chunk() {
-            let bucket = self.seen.get(hash(*start)).copied().unwrap_or_default();
-            for place in bucket {
+        let good = best.length >= LENGTH_GOOD;
+        if let Some(start) = ahead.first_chunk::<LENGTH_MIN>().filter(|_| !good) {
+            for place in self.seen.get(hash(*start)).unwrap_or(&[0; WAYS]) {
                 let Some(from) = place.checked_sub(self.base) else { break };
-                let distance = usize::try_from(from).ok().and_then(|from| at.checked_sub(from));
-                if let Some(distance) = distance.filter(|d| (1..=DISTANCE_MAX).contains(d)) {
-                    attempt(distance, LENGTH_MIN);
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                let behind = self.bytes.get(from..).unwrap_or_default();
+                if behind.first_chunk() != Some(start)
+                    || behind.get(best.length) != ahead.get(best.length)
+                {
+                    continue;
+                }
+                let distance = at.saturating_sub(from);
+                let length = common(ahead, behind);
+                if length > best.length && (1..=DISTANCE_MAX).contains(&distance) {
+                    best = Match { length, distance };
+                    if length >= LENGTH_GOOD {
+                        break;
+                    }
                 }
             }
         }
@@ -188,8 +205,8 @@ impl Deflate {
             return;
         }
         let Some(bucket) = self.seen.get_mut(hash(*start)) else { return };
-        bucket.copy_within(..WAYS - 1, 1);
-        bucket[0] = self.base.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
+        let place = self.base.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
+        *bucket = [place, bucket[0], bucket[1], bucket[2]];
     }
 
     /// Keeps a history, and gives back the rest of the memory.

@@ -12,6 +12,7 @@ use crate::cell::Cell;
 use crate::row::Row;
 use crate::scrollback::Scrollback;
 use alloc::collections::VecDeque;
+use core::ops::Range;
 
 /// Which set of rows is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,23 @@ impl Span {
 
     pub(crate) fn rows(self) -> usize {
         self.bottom - self.top + 1
+    }
+}
+
+/// Columns from `left` to `right`, both within.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sides {
+    pub(crate) left: usize,
+    pub(crate) right: usize,
+}
+
+impl Sides {
+    pub(crate) fn contains(self, column: usize) -> bool {
+        (self.left..=self.right).contains(&column)
+    }
+
+    pub(crate) fn columns(self) -> usize {
+        self.right - self.left + 1
     }
 }
 
@@ -94,6 +112,11 @@ impl Grid {
 
     pub(crate) fn whole(&self) -> Span {
         Span { top: 0, bottom: self.rows.len().saturating_sub(1) }
+    }
+
+    /// All columns.
+    pub(crate) fn width(&self) -> Sides {
+        Sides { left: 0, right: self.columns.saturating_sub(1) }
     }
 
     pub(crate) fn shown(&self) -> Shown {
@@ -193,6 +216,54 @@ impl Grid {
             rows.rotate_right(count);
         }
         self.clear_some(span.top, count, blank);
+    }
+
+    /// Moves what stands within `span` and `sides` up by `count`; blanks come in at the bottom, and
+    /// nothing goes to the scrollback.
+    pub(crate) fn scroll_up_within(&mut self, span: Span, sides: Sides, count: usize, blank: Cell) {
+        let count = count.min(span.rows());
+        for row in span.top..span.bottom + 1 - count {
+            self.copy_within(row + count, row, sides);
+        }
+        self.erase(span.bottom + 1 - count..span.bottom + 1, sides, blank);
+    }
+
+    /// Moves what stands within `span` and `sides` down by `count`; blanks come in at the top.
+    pub(crate) fn scroll_down_within(
+        &mut self,
+        span: Span,
+        sides: Sides,
+        count: usize,
+        blank: Cell,
+    ) {
+        let count = count.min(span.rows());
+        for row in (span.top + count..=span.bottom).rev() {
+            self.copy_within(row - count, row, sides);
+        }
+        self.erase(span.top..span.top + count, sides, blank);
+    }
+
+    /// Copies the cells of one row to the same columns of another.
+    fn copy_within(&mut self, from: usize, to: usize, sides: Sides) {
+        self.stamp += 1;
+        let (head, tail) = self.rows.make_contiguous().split_at_mut(from.max(to));
+        let (Some(above), Some(below)) = (head.get_mut(from.min(to)), tail.first_mut()) else {
+            return;
+        };
+        let (from, to) = if from < to { (above, below) } else { (below, above) };
+        if let Some(cells) = from.cells().get(sides.left..=sides.right) {
+            to.put_cells(sides.left, cells);
+            to.set_stamp(self.stamp);
+        }
+    }
+
+    /// Empties the cells of `rows` within `sides`.
+    fn erase(&mut self, rows: Range<usize>, sides: Sides, blank: Cell) {
+        for row in rows {
+            if let Some(row) = self.edit(row) {
+                row.erase(sides.left, sides.right + 1, blank);
+            }
+        }
     }
 
     fn clear_some(&mut self, top: usize, count: usize, blank: Cell) {

@@ -36,6 +36,7 @@ pub struct KeyModes {
     pub(crate) cursor_keys: CursorKeys,
     pub(crate) keypad: Keypad,
     pub(crate) line_end: LineEnd,
+    pub(crate) backspace: Backspace,
     pub(crate) coding: Coding,
     /// The rows of the screen, which a page is counted in.
     pub(crate) rows: u16,
@@ -64,6 +65,13 @@ pub(crate) enum Keypad {
 pub(crate) enum LineEnd {
     CarriageReturn,
     CarriageReturnLineFeed,
+}
+
+/// What Backspace sends; with Ctrl held, the other one (DECBKM).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backspace {
+    Delete,
+    Backspace,
 }
 
 impl KeyModes {
@@ -170,7 +178,9 @@ impl Keyboard {
         };
         match key {
             Key::Character(_) | Key::Keypad(_) | Key::Modifier(_) => ShortBytes::default(),
-            Key::BackSpace if held.control => with_alt(b"\x08", held),
+            Key::BackSpace if held.control == (modes.backspace == Backspace::Delete) => {
+                with_alt(b"\x08", held)
+            }
             Key::BackSpace => with_alt(b"\x7f", held),
             Key::Tab if held.shift => with_alt(b"\x1b[Z", held),
             Key::Tab => with_alt(b"\t", held),

@@ -24,9 +24,8 @@
 //!
 //! * C1 control characters act only while the coding is Latin-1 (`ESC % @`); in UTF-8 they are
 //!   dropped.
-//! * 132 columns, double-size lines, soft fonts, left and right margins, national
-//!   character sets, images, hyperlinks and window operations are not implemented, nor are
-//!   attributes changed in rectangles.
+//! * 132 columns, double-size lines, soft fonts, national character sets, images, hyperlinks and
+//!   window operations are not implemented, nor are attributes changed in rectangles.
 //!   The size belongs to the screen's owner.
 //! * Which text is protected from erasing is neither saved nor replayed.
 //! * No title, clipboard, answerback, DECRQSS or colour query is answered. Titles are swallowed.

@@ -6,13 +6,13 @@
 use crate::cell::Cell;
 use crate::charset::{Charset, Charsets, Slot};
 use crate::colour::{Colour, Palette, Rgb};
-use crate::grid::{Shown, Span};
+use crate::grid::{Shown, Sides, Span};
 use crate::modes::{Mode, Modes};
 use crate::packed::{UnpackError, take_colour, unpack};
 use crate::pen::{Attributes, Pen};
 use crate::save::{
     CODINGS, FAMILIES, HEADER_LEN, MAGIC, ROMS, SAVE_MAX, SHAPES, SHOWN, SINGLE_SHIFTS, VERSION,
-    checksum,
+    VERSION_FIRST, VERSION_SIDES, checksum,
 };
 use crate::screen::{COLUMNS_MAX, COLUMNS_MIN, ROWS_MAX, ROWS_MIN, Screen};
 use crate::scrollback::{SCROLLBACK_LINES_MAX, Scrollback};
@@ -31,7 +31,7 @@ pub enum LoadError {
     #[error("not a saved screen")]
     Foreign,
     /// It was saved by a later program.
-    #[error("saved screen of version {0}, not {VERSION}")]
+    #[error("saved screen of version {0}, not {VERSION_FIRST} to {VERSION}")]
     Version(u16),
     /// It ends too early.
     #[error("saved screen ends within its {0}")]
@@ -79,7 +79,8 @@ impl Screen {
     /// # Errors
     /// Any other bytes are refused, whatever they are.
     pub fn load(file: &[u8]) -> Result<Self, LoadError> {
-        let mut reader = Reader { rest: body(file)?, rows: 0 };
+        let (version, body) = body(file)?;
+        let mut reader = Reader { version, rest: body, rows: 0 };
         let mut terminal = reader.state()?;
         reader.rows(&mut terminal)?;
         match reader.rest.len() {
@@ -89,8 +90,8 @@ impl Screen {
     }
 }
 
-/// What follows the header, when the header is right.
-fn body(file: &[u8]) -> Result<&[u8], LoadError> {
+/// The version and what follows the header, when the header is right.
+fn body(file: &[u8]) -> Result<(u16, &[u8]), LoadError> {
     if file.len() > SAVE_MAX {
         return Err(LoadError::TooLong(file.len()));
     }
@@ -100,9 +101,9 @@ fn body(file: &[u8]) -> Result<&[u8], LoadError> {
         None => return Err(LoadError::Foreign),
     };
     let header = header.strip_prefix(&MAGIC).ok_or(LoadError::Foreign)?;
-    let mut header = Reader { rest: header, rows: 0 };
+    let mut header = Reader { version: VERSION, rest: header, rows: 0 };
     let version = header.u16("header")?;
-    if version != VERSION {
+    if !(VERSION_FIRST..=VERSION).contains(&version) {
         return Err(LoadError::Version(version));
     }
     let length = usize::try_from(header.u32("header")?).unwrap_or(usize::MAX);
@@ -117,11 +118,12 @@ fn body(file: &[u8]) -> Result<&[u8], LoadError> {
     if found != expected {
         return Err(LoadError::Checksum { expected, found });
     }
-    Ok(body)
+    Ok((version, body))
 }
 
 /// The bytes that are still to be read, and how many rows were.
 struct Reader<'a> {
+    version: u16,
     rest: &'a [u8],
     rows: usize,
 }
@@ -189,6 +191,12 @@ impl<'a> Reader<'a> {
         let top = self.within(0, rows - 1, "top margin")?;
         let bottom = self.within(top, rows - 1, "bottom margin")?;
         terminal.margins = Span { top, bottom };
+        if self.version >= VERSION_SIDES {
+            let left = self.within(0, columns - 1, "left margin")?;
+            let right = self.within(left, columns - 1, "right margin")?;
+            terminal.sides = Sides { left, right };
+        }
+        terminal.cursor.wraps &= terminal.cursor.column + 1 == terminal.edge();
         let mut words = Tabs::default().words();
         for word in &mut words {
             *word = u64::from_le_bytes(self.array("tab stops")?);
@@ -208,7 +216,7 @@ impl<'a> Reader<'a> {
         let row = self.within(0, rows - 1, "cursor row")?;
         let column = self.within(0, columns - 1, "cursor column")?;
         let wraps = self.flag("cursor flag")?;
-        Ok(Cursor { row, column, wraps: wraps && column + 1 == columns })
+        Ok(Cursor { row, column, wraps })
     }
 
     fn colour(&mut self, what: &'static str) -> Result<Colour, LoadError> {

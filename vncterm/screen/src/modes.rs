@@ -57,10 +57,18 @@ modes! {
     CursorBlink = Dec 12,
     /// DECTCEM: the cursor is seen.
     CursorVisible = Dec 25,
+    /// A tab first wraps a line that is about to (xterm's fix for `more`).
+    TabWraps = Dec 41,
+    /// Moving left from the first column goes on in the row above, where that one wrapped.
+    ReverseWrap = Dec 45,
     /// The alternate screen, left as it is.
     Alternate = Dec 47,
     /// DECNKM: the keypad sends sequences; the same as `ESC =`.
     Keypad = Dec 66,
+    /// DECBKM: the key Backspace sends BS, not DEL.
+    BackArrow = Dec 67,
+    /// DECLRMM: `CSI s` sets margins at the left and the right.
+    SideMargins = Dec 69,
     /// Mouse reports at press and release.
     MousePress = Dec 1000,
     /// Mouse reports while a button is down.
@@ -77,6 +85,8 @@ modes! {
     MouseUrxvt = Dec 1015,
     /// The alternate screen, cleared on the way out.
     AlternateCleared = Dec 1047,
+    /// Moving left from the first column goes on in the row above, or at the bottom.
+    ReverseWrapAnywhere = Dec 1045,
     /// The cursor saved or restored.
     SavedCursor = Dec 1048,
     /// The alternate screen, cleared on the way in, with the cursor saved and restored.
@@ -136,8 +146,8 @@ mod tests {
         // Copied by hand from DEC STD 070, the VT220 manual and xterm's ctlseqs.
         let ansi = [4, 20];
         let dec = [
-            1, 5, 6, 7, 9, 12, 25, 47, 66, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1047, 1048,
-            1049, 2004, 2026,
+            1, 5, 6, 7, 9, 12, 25, 41, 45, 47, 66, 67, 69, 1000, 1002, 1003, 1004, 1005, 1006,
+            1015, 1045, 1047, 1048, 1049, 2004, 2026,
         ];
         for (family, known) in [(Family::Ansi, &ansi[..]), (Family::Dec, &dec[..])] {
             for number in 0..=u16::MAX {

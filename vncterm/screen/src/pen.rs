@@ -158,6 +158,11 @@ impl Pen {
         self.0 >> PROTECTION_SHIFT >= least as u64
     }
 
+    /// Whether DECSCA protects it.
+    pub(crate) const fn is_selective(self) -> bool {
+        self.0 >> PROTECTION_SHIFT == Protection::Selective as u64
+    }
+
     /// What erasing leaves: a space on the pen's paper, with no attribute.
     pub(crate) fn blank(self) -> Cell {
         Cell::empty(Self::DEFAULT.with_paper(self.paper()))

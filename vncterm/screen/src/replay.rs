@@ -6,7 +6,7 @@
 use crate::cell::{Cell, Extent};
 use crate::charset::{Charsets, Slot};
 use crate::colour::{Colour, Rgb};
-use crate::grid::{Shown, Span};
+use crate::grid::{Shown, Sides, Span};
 use crate::modes::{Family, Mode, Modes};
 use crate::pen::{Attributes, Pen};
 use crate::performer::Coding;
@@ -19,7 +19,8 @@ use alloc::vec::Vec;
 use core::fmt::Write as _;
 
 /// Brings a terminal into the state that the painting starts from, whatever was there before.
-const START: &str = "\x1b[?1049l\x1b[!p\x1b[0m\x1b(B\x0f\x1b[r\x1b[?6l\x1b[?7h\x1b[4l\x1b[H\x1b[2J";
+const START: &str =
+    "\x1b[?1049l\x1b[!p\x1b[0m\x1b(B\x0f\x1b[r\x1b[?69l\x1b[?6l\x1b[?7h\x1b[4l\x1b[H\x1b[2J";
 
 impl Screen {
     /// The bytes that make a terminal of this size look like this screen and go on as this
@@ -168,7 +169,10 @@ impl Painter {
 
     /// Puts the cursor where it was saved, with everything that is saved along with it.
     fn place(&mut self, saved: &Saved, rows: &VecDeque<Row>) {
-        self.put_cursor(saved.cursor, 0, rows);
+        // At a margin that is not there yet, nothing wraps.
+        let columns = rows.front().map_or(0, |row| row.cells().len());
+        let wraps = saved.cursor.wraps && saved.cursor.column + 1 == columns;
+        self.put_cursor(Cursor { wraps, ..saved.cursor }, (0, 0), rows);
         self.take_pen(saved.pen);
         self.take_charsets(&saved.charsets);
     }
@@ -201,12 +205,18 @@ impl Painter {
         if terminal.margins != terminal.grid.whole() {
             self.format(format_args!("\x1b[{};{}r", top + 1, bottom + 1));
         }
-        let origin = terminal.modes.is_set(Mode::Origin);
-        if origin {
+        let Sides { left, right } = terminal.sides;
+        if terminal.modes.is_set(Mode::SideMargins) {
+            self.put("\x1b[?69h");
+            if terminal.sides != terminal.grid.width() {
+                self.format(format_args!("\x1b[{};{}s", left + 1, right + 1));
+            }
+        }
+        if terminal.modes.is_set(Mode::Origin) {
             self.put("\x1b[?6h");
         }
-        let top = if origin { top } else { 0 };
-        self.put_cursor(terminal.cursor, top, terminal.grid.rows());
+        let (span, sides) = terminal.page();
+        self.put_cursor(terminal.cursor, (span.top, sides.left), terminal.grid.rows());
         self.paint_modes(terminal.modes);
         let shape = match terminal.shape {
             CursorShape::Block => 2,
@@ -227,15 +237,16 @@ impl Painter {
         self.put(if terminal.coding == Coding::Latin1 { "\x1b%@" } else { "" });
     }
 
-    /// Puts the cursor to its place among `rows`, which the terminal counts from `top`.
-    fn put_cursor(&mut self, cursor: Cursor, top: usize, rows: &VecDeque<Row>) {
+    /// Puts the cursor to its place among `rows`, which the terminal counts from a row and a column.
+    fn put_cursor(&mut self, cursor: Cursor, (top, left): (usize, usize), rows: &VecDeque<Row>) {
         let row = cursor.row.saturating_sub(top);
-        self.go_to(row, cursor.column);
+        let column = cursor.column.saturating_sub(left);
+        self.go_to(row, column);
         // A line about to wrap gets so by writing its last character again.
         let cells = rows.get(cursor.row).filter(|_| cursor.wraps).map(Row::cells);
-        if let Some([.., before, last]) = cells {
+        if let Some([.., before, last]) = cells.and_then(|cells| cells.get(..=cursor.column)) {
             let is_wide = last.extent() == Extent::Right;
-            self.go_to(row, cursor.column - usize::from(is_wide));
+            self.go_to(row, column - usize::from(is_wide));
             self.paint_cells(core::slice::from_ref(if is_wide { before } else { last }));
         }
     }
@@ -246,6 +257,7 @@ impl Painter {
             let painted_elsewhere = matches!(
                 mode,
                 Mode::Origin
+                    | Mode::SideMargins
                     | Mode::Alternate
                     | Mode::AlternateCleared
                     | Mode::AlternateSaved

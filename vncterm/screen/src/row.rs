@@ -4,7 +4,7 @@
 //! become blank. Columns beyond the row are ignored. Which row is where is the grid's business.
 
 use crate::cell::{Cell, Extent, columns_of};
-use crate::pen::{Pen, Protection};
+use crate::pen::Pen;
 use alloc::boxed::Box;
 use alloc::vec;
 
@@ -108,12 +108,18 @@ impl Row {
         self.wrapped &= end < self.columns();
     }
 
-    /// Overwrites the cells from `column` by the first of `text` that fit and none of which is a
-    /// mark; gives how many characters those were, and how many columns they take.
-    pub(crate) fn put_run(&mut self, column: usize, text: &[char], pen: Pen) -> (usize, usize) {
+    /// Overwrites the cells from `column` by the first of `text` that fit before `edge`, which is no
+    /// further than the row's end, and none of which is a mark; gives how many characters those were, and how many columns they take.
+    pub(crate) fn put_run(
+        &mut self,
+        column: usize,
+        edge: usize,
+        text: &[char],
+        pen: Pen,
+    ) -> (usize, usize) {
         let fits = |character: &char| {
             let width = columns_of(*character);
-            width > 0 && column + width <= self.columns()
+            width > 0 && column + width <= edge
         };
         if !text.first().is_some_and(fits) {
             return (0, 0);
@@ -123,7 +129,7 @@ impl Row {
         let mut taken = 0;
         for &character in text {
             let width = columns_of(character);
-            match (width, self.cells.get_mut(end..)) {
+            match (width, self.cells.get_mut(end..edge)) {
                 (1, Some([cell, ..])) => *cell = Cell::new(character, pen, Extent::Whole),
                 (2, Some([left, right, ..])) => {
                     *left = Cell::new(character, pen, Extent::Left);
@@ -194,20 +200,19 @@ impl Row {
         self.wrapped &= end < self.columns();
     }
 
-    /// Overwrites those cells from `start` up to `end` by `blank` that are not protected as much as
-    /// `spared`.
+    /// Overwrites those cells from `start` up to `end` by `blank` whose pen is not `spared`.
     pub(crate) fn erase_sparing(
         &mut self,
         start: usize,
         end: usize,
         blank: Cell,
-        spared: Protection,
+        spared: impl Fn(Pen) -> bool,
     ) {
         let end = end.min(self.columns());
         let mut column = start;
         while column < end {
             let is_spared =
-                |column: &usize| self.cells.get(*column).is_none_or(|c| c.pen().is_spared(spared));
+                |column: &usize| self.cells.get(*column).is_none_or(|cell| spared(cell.pen()));
             let run = (column..end).take_while(|column| !is_spared(column)).count();
             if run > 0 {
                 self.erase(column, column + run, blank);
@@ -227,35 +232,46 @@ impl Row {
         self.wrapped = false;
     }
 
-    /// Moves the cells from `column` on to the right by `count`; what leaves the row is lost.
-    pub(crate) fn insert(&mut self, column: usize, count: usize, blank: Cell) {
-        let Some(room) = self.columns().checked_sub(column) else { return };
+    /// Moves the cells from `column` up to `edge`, which is no further than the row's end, to the
+    /// right by `count`; what leaves there is lost.
+    pub(crate) fn insert(&mut self, column: usize, edge: usize, count: usize, blank: Cell) {
+        let edge = edge.min(self.columns());
+        let Some(room) = edge.checked_sub(column) else { return };
         let count = count.min(room);
         self.part(column);
-        self.part(self.columns() - count);
-        self.cells.copy_within(column..self.columns() - count, column + count);
-        self.used = if self.used > column { (self.used + count).min(self.columns()) } else { 0 };
+        self.part(edge - count);
+        self.part(edge);
+        self.cells.copy_within(column..edge - count, column + count);
+        if self.used <= edge {
+            self.used = if self.used > column { (self.used + count).min(edge) } else { 0 };
+        }
         self.used = self.used.max(column + count);
-        self.wrapped = false;
+        self.wrapped &= edge < self.columns();
         if let Some(place) = self.cells.get_mut(column..column + count) {
             place.fill(blank);
         }
     }
 
-    /// Removes `count` cells at `column` and moves those after them to the left.
-    pub(crate) fn delete(&mut self, column: usize, count: usize, blank: Cell) {
-        let Some(room) = self.columns().checked_sub(column) else { return };
+    /// Removes `count` cells at `column` and moves those after them, up to `edge`, to the left.
+    pub(crate) fn delete(&mut self, column: usize, edge: usize, count: usize, blank: Cell) {
+        let edge = edge.min(self.columns());
+        let Some(room) = edge.checked_sub(column) else { return };
         let count = count.min(room);
         self.part(column);
         self.part(column + count);
-        self.cells.copy_within(column + count.., column);
+        self.part(edge);
+        self.cells.copy_within(column + count..edge, column);
         // What the tail still holds are copies, whose halves are not to be mended.
-        let tail = self.columns() - count;
-        if let Some(place) = self.cells.get_mut(tail..) {
+        let tail = edge - count;
+        if let Some(place) = self.cells.get_mut(tail..edge) {
             place.fill(blank);
         }
-        self.used = if blank == Cell::BLANK { self.used.min(tail) } else { self.columns() };
-        self.wrapped = false;
+        if blank != Cell::BLANK {
+            self.used = self.used.max(edge);
+        } else if self.used <= edge {
+            self.used = self.used.min(tail);
+        }
+        self.wrapped &= edge < self.columns();
     }
 
     /// Takes or adds columns at the right.
@@ -268,6 +284,7 @@ impl Row {
 mod tests {
     use super::*;
     use alloc::string::String;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     fn row(text: &str) -> Row {
@@ -299,33 +316,33 @@ mod tests {
     #[test]
     fn inserting_and_deleting_keep_wide_characters_whole() {
         let mut line = row("a中文b");
-        line.insert(2, 1, Cell::BLANK);
+        line.insert(2, 8, 1, Cell::BLANK);
         assert_eq!(text(&line), "a   文b ");
         let mut line = row("a中文b");
-        line.delete(2, 2, Cell::BLANK);
+        line.delete(2, 8, 2, Cell::BLANK);
         assert_eq!(text(&line), "a  b    ");
         let mut line = row("abcdef中");
-        line.insert(0, 1, Cell::BLANK);
+        line.insert(0, 8, 1, Cell::BLANK);
         assert_eq!(text(&line), " abcdef ");
     }
 
     #[test]
     fn a_wide_character_at_the_edge_survives_a_deletion_before_it() {
         let mut line = row("abcdef中");
-        line.delete(0, 1, Cell::BLANK);
+        line.delete(0, 8, 1, Cell::BLANK);
         assert_eq!(text(&line), "bcdef中 ");
     }
 
     #[test]
     fn counts_beyond_the_row_end_with_it() {
         let mut line = row("abcdefgh");
-        line.insert(3, 9999, Cell::BLANK);
+        line.insert(3, 8, 9999, Cell::BLANK);
         assert_eq!(text(&line), "abc     ");
         let mut line = row("abcdefgh");
-        line.delete(3, 9999, Cell::BLANK);
+        line.delete(3, 99, 9999, Cell::BLANK);
         assert_eq!(text(&line), "abc     ");
-        line.insert(9999, 1, Cell::BLANK);
-        line.delete(9999, 1, Cell::BLANK);
+        line.insert(9999, 99999, 1, Cell::BLANK);
+        line.delete(9999, 8, 1, Cell::BLANK);
         line.erase(9999, 99999, Cell::BLANK);
         line.put(9999, Cell::BLANK);
         assert_eq!(text(&line), "abc     ");
@@ -345,8 +362,10 @@ mod tests {
         Put(usize, char),
         Ascii(usize, String),
         Erase(usize, usize, bool),
-        Insert(usize, usize, bool),
-        Delete(usize, usize, bool),
+        Insert(usize, usize, usize, bool),
+        Delete(usize, usize, usize, bool),
+        Run(usize, usize, String),
+        Cells(usize, usize),
         Resize(usize),
     }
 
@@ -355,8 +374,12 @@ mod tests {
             (0usize..10, prop_oneof![Just('中'), Just('x')]).prop_map(|(a, b)| Edit::Put(a, b)),
             (0usize..10, "[a-z]{1,5}").prop_map(|(a, b)| Edit::Ascii(a, b)),
             (0usize..10, 0usize..12, any::<bool>()).prop_map(|(a, b, c)| Edit::Erase(a, b, c)),
-            (0usize..10, 0usize..12, any::<bool>()).prop_map(|(a, b, c)| Edit::Insert(a, b, c)),
-            (0usize..10, 0usize..12, any::<bool>()).prop_map(|(a, b, c)| Edit::Delete(a, b, c)),
+            (0usize..10, 0usize..10, 0usize..12, any::<bool>())
+                .prop_map(|(a, b, c, d)| Edit::Insert(a, b, c, d)),
+            (0usize..10, 0usize..10, 0usize..12, any::<bool>())
+                .prop_map(|(a, b, c, d)| Edit::Delete(a, b, c, d)),
+            (0usize..10, 0usize..9, "[a中]{1,5}").prop_map(|(a, b, c)| Edit::Run(a, b, c)),
+            (0usize..10, 0usize..10).prop_map(|(a, b)| Edit::Cells(a, b)),
             (2usize..10).prop_map(Edit::Resize),
         ]
     }
@@ -379,8 +402,21 @@ mod tests {
                     Edit::Ascii(column, text) =>
                         row.put_ascii(column, text.as_bytes(), Pen::DEFAULT),
                     Edit::Erase(start, end, red) => row.erase(start, end, blank(red)),
-                    Edit::Insert(column, count, red) => row.insert(column, count, blank(red)),
-                    Edit::Delete(column, count, red) => row.delete(column, count, blank(red)),
+                    Edit::Insert(column, edge, count, red) =>
+                        row.insert(column, edge, count, blank(red)),
+                    Edit::Delete(column, edge, count, red) =>
+                        row.delete(column, edge, count, blank(red)),
+                    Edit::Run(column, edge, text) => {
+                        let text: Vec<char> = text.chars().collect();
+                        row.put_run(column, edge.min(row.columns()), &text, Pen::DEFAULT);
+                    }
+                    Edit::Cells(from, to) => {
+                        let cells = row.cells().to_vec();
+                        let len = cells.len().saturating_sub(from.max(to));
+                        if let Some(cells) = cells.get(from..from + len) {
+                            row.put_cells(to, cells);
+                        }
+                    }
                     Edit::Resize(columns) => row.resize(columns),
                 }
                 let cells = row.cells();

@@ -31,7 +31,11 @@ use alloc::vec::Vec;
 pub const SAVE_MAX: usize = 1 << 20;
 
 pub(crate) const MAGIC: [u8; 8] = *b"VNCTSCRN";
-pub(crate) const VERSION: u16 = 1;
+/// The version that is written, and the first that is read.
+pub(crate) const VERSION: u16 = 2;
+pub(crate) const VERSION_FIRST: u16 = 1;
+/// The first version with left and right margins.
+pub(crate) const VERSION_SIDES: u16 = 2;
 /// Magic, version, length and checksum.
 pub(crate) const HEADER_LEN: usize = 18;
 
@@ -123,6 +127,8 @@ impl Writer {
         self.put_modes(terminal.modes_saved);
         self.put_u16(terminal.margins.top);
         self.put_u16(terminal.margins.bottom);
+        self.put_u16(terminal.sides.left);
+        self.put_u16(terminal.sides.right);
         for word in terminal.tabs.words() {
             self.0.extend_from_slice(&word.to_le_bytes());
         }

@@ -6,7 +6,7 @@
 use crate::cell::Cell;
 use crate::colour::{Palette, Rgb};
 use crate::grid::Shown;
-use crate::keyboard::{CursorKeys, KeyModes, Keypad, LineEnd};
+use crate::keyboard::{Backspace, CursorKeys, KeyModes, Keypad, LineEnd};
 use crate::modes::Mode;
 use crate::parser::Parser;
 use crate::paste::Brackets;
@@ -192,6 +192,11 @@ impl Screen {
                 LineEnd::CarriageReturnLineFeed
             } else {
                 LineEnd::CarriageReturn
+            },
+            backspace: if is_set(Mode::BackArrow) {
+                Backspace::Backspace
+            } else {
+                Backspace::Delete
             },
             coding: self.terminal.coding(),
             rows: self.rows(),

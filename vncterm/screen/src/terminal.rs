@@ -18,7 +18,7 @@ mod tests;
 
 use crate::charset::Charsets;
 use crate::colour::Palette;
-use crate::grid::{Grid, Shown, Span};
+use crate::grid::{Grid, Shown, Sides, Span};
 use crate::modes::{Mode, Modes};
 use crate::pen::Pen;
 use crate::performer::{Coding, Performer, Sequence};
@@ -33,8 +33,8 @@ pub(crate) struct Cursor {
     pub(crate) row: usize,
     /// Always a column of the screen.
     pub(crate) column: usize,
-    /// The last column has been written and the cursor still stands on it: the next character
-    /// goes to the row below. (A cursor one column off the screen would say the same, but every
+    /// The last column, or that at the right margin, has been written and the cursor still stands on
+    /// it: the next character goes to the row below. (A cursor one column off the screen would say the same, but every
     /// other function would have to pull it back.)
     pub(crate) wraps: bool,
 }
@@ -83,6 +83,8 @@ pub(crate) struct Terminal {
     /// What `CSI ? s` saved.
     pub(crate) modes_saved: Modes,
     pub(crate) margins: Span,
+    /// The left and right margins; all columns unless DECLRMM is set.
+    pub(crate) sides: Sides,
     pub(crate) tabs: Tabs,
     /// What DECSC saved, for each set of rows its own.
     pub(crate) saved_main: Option<Saved>,
@@ -108,6 +110,7 @@ impl Terminal {
         let grid = Grid::new(columns, rows, scrollback);
         Self {
             margins: grid.whole(),
+            sides: grid.width(),
             grid,
             cursor: Cursor::default(),
             pen: Pen::DEFAULT,
@@ -152,7 +155,7 @@ impl Terminal {
         self.charsets = Charsets::default();
         self.modes = Modes::default();
         self.modes_saved = Modes::default();
-        self.margins = self.grid.whole();
+        self.release_margins();
         self.saved_main = None;
         self.saved_alternate = None;
         self.rom = Rom::Unused;
@@ -185,6 +188,12 @@ impl Terminal {
         self.grid.len()
     }
 
+    /// Margins at the edges of the screen.
+    fn release_margins(&mut self) {
+        self.margins = self.grid.whole();
+        self.sides = self.grid.width();
+    }
+
     fn is_set(&self, mode: Mode) -> bool {
         self.modes.is_set(mode)
     }
@@ -202,7 +211,7 @@ impl Terminal {
             Shown::Main => (lost, parked_lost),
             Shown::Alternate => (parked_lost, lost),
         };
-        self.margins = self.grid.whole();
+        self.release_margins();
         let fit = |cursor: &mut Cursor, lost: usize| {
             let inside = cursor.column < columns;
             cursor.row = cursor.row.saturating_sub(lost).min(rows - 1);

@@ -52,14 +52,13 @@ impl<'a> View<'a> {
     /// A cell, and its left neighbour.
     fn cell(&self, row: u16, column: u16) -> (Cell, Option<Cell>) {
         let mut kept = self.row.borrow_mut();
-        let view = match kept.take() {
-            Some((number, view)) if number == row => view,
-            Some(_) | None => self.screen.row(self.offset, row),
-        };
+        if kept.as_ref().is_none_or(|(number, _)| *number != row) {
+            *kept = Some((row, self.screen.row(self.offset, row)));
+        }
+        let cells = kept.as_ref().map_or(&[][..], |(_, view)| &view.cells);
         let index = usize::from(column);
-        let cell = view.cells.get(index).copied().unwrap_or_default();
-        let left = index.checked_sub(1).and_then(|left| view.cells.get(left)).copied();
-        *kept = Some((row, view));
+        let cell = cells.get(index).copied().unwrap_or_default();
+        let left = index.checked_sub(1).and_then(|left| cells.get(left)).copied();
         (cell, left)
     }
 }

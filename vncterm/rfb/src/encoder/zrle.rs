@@ -128,10 +128,17 @@ fn packed<'a, const BYTES: usize>(
             *pair = (u32::from(paper), u32::from(ink));
         }
         for y in 0..16 {
-            for (cell, (paper, ink)) in cells.iter().zip(pairs) {
+            let mut line = [[0; BYTES]; TILE_COLUMNS];
+            for ((place, cell), (paper, ink)) in line.iter_mut().zip(cells).zip(pairs) {
                 let row = cell.bitmap[y];
                 let word = ((spread(row) * ink) | (spread(!row) * paper)).to_be_bytes();
-                bytes.extend_from_slice(word.last_chunk::<BYTES>().unwrap_or(&[0; BYTES]));
+                *place = *word.last_chunk().unwrap_or(&[0; BYTES]);
+            }
+            let whole = line.as_flattened();
+            // Nearly all tiles are as wide as can be; copying so many bytes takes no call.
+            match whole.get(..cells.len() * BYTES) {
+                Some(part) if part.len() < whole.len() => bytes.extend_from_slice(part),
+                Some(_) | None => bytes.extend_from_slice(whole),
             }
         }
     }

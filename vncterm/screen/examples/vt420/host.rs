@@ -1,6 +1,6 @@
 //! The screen and what is around it: a window, its titles, and the reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vncterm_screen::Screen;
 
@@ -15,6 +15,27 @@ const DISPLAY: (u32, u32) = (1280, 1024);
 
 /// Titles that a guest may push.
 const TITLES_MAX: usize = 10;
+
+/// A mode's private character, if any, and its number.
+type Mode = (Option<u8>, u32);
+
+/// A VT420's modes that mean nothing to a screen: KAM and SRM; DECCOLM, whose part is done here,
+/// DECSCLM, DECPFF, DECPEX and DECNRCM. They are kept to be told.
+const IDLE_MODES: [Mode; 7] = [
+    (None, 2),
+    (None, 12),
+    (Some(b'?'), 3),
+    (Some(b'?'), 4),
+    (Some(b'?'), 18),
+    (Some(b'?'), 19),
+    (Some(b'?'), 42),
+];
+
+/// How many colours `OSC 4` numbers before the special ones; `436F` asks for it.
+const INDEXED_COLOURS: u32 = 256;
+
+/// The longest selection that is kept.
+const SELECTION_MAX: usize = 4096;
 
 /// A window with a screen in it.
 pub(crate) struct Host {
@@ -34,6 +55,10 @@ pub(crate) struct Host {
     /// The size before it was made as large as the display.
     restored: Option<(u16, u16)>,
     may_be_wide: bool,
+    /// Of the modes in [`IDLE_MODES`], those that are set.
+    idle_modes: BTreeSet<Mode>,
+    /// What OSC 52 put into the selection, in base64.
+    selection: String,
     colours: BTreeMap<String, String>,
     margins: [(u32, u32); 2],
     renditions: Vec<u32>,
@@ -59,6 +84,8 @@ impl Default for Host {
             position: (0, 0),
             restored: None,
             may_be_wide: false,
+            idle_modes: BTreeSet::new(),
+            selection: String::new(),
             colours: BTreeMap::new(),
             margins: [(1, ROWS.into()), (1, COLUMNS.into())],
             renditions: Vec::new(),
@@ -126,6 +153,12 @@ impl Host {
                 self.pass(bytes);
                 self.pass(b"\x1b%@");
                 self.level = 4;
+                if self.may_be_wide && self.idle_modes.contains(&(Some(b'?'), 3)) {
+                    self.resize(COLUMNS.into(), self.screen.rows().into());
+                }
+                self.may_be_wide = false;
+                self.idle_modes.clear();
+                self.hexadecimal = [false; 2];
                 (self.icon, self.title) = (Vec::new(), Vec::new());
                 self.reset_settings();
             }
@@ -172,9 +205,16 @@ impl Host {
                 return false;
             }
             (None | Some(b'?'), b"$", b'p') if self.level < 3 => {}
-            (Some(b'?'), b"", b'h' | b'l') => return self.mode(control),
+            (private, b"$", b'p') if IDLE_MODES.contains(&(private, number(0))) => {
+                let mode = (private, number(0));
+                let state = if self.idle_modes.contains(&mode) { 1 } else { 2 };
+                let private = if private.is_some() { "?" } else { "" };
+                self.answer(&format!("\x1b[{private}{};{state}$y", mode.1));
+            }
+            (None | Some(b'?'), b"", b'h' | b'l') => return self.mode(control),
             (Some(b'?'), b"", b'n') => return self.device_status(control),
             (None, b"*", b'|') => self.resize(self.screen.columns().into(), number(0)),
+            (None, b"", b's') if !self.is_set("?69") => return false,
             (None, b"", b'r' | b's') => {
                 let side = usize::from(control.last == b's');
                 let last = [self.screen.rows(), self.screen.columns()].map(u32::from)[side];
@@ -203,12 +243,21 @@ impl Host {
         true
     }
 
+    /// Whether a mode of the screen's is on, as the screen itself tells.
+    fn is_set(&mut self, mode: &str) -> bool {
+        self.screen.feed(format!("\x1b[{mode}$p").as_bytes());
+        self.screen.take_reply().is_some_and(|reply| reply.ends_with(b";1$y"))
+    }
+
     /// DECRQCRA: what stands in a rectangle, summed up as DEC's terminals do.
     fn checksum(&mut self, control: &Control) {
-        let (columns, rows) = (u32::from(self.screen.columns()), u32::from(self.screen.rows()));
-        let (top, left) = (control.number(2, 1).max(1), control.number(3, 1).max(1));
-        let bottom = control.number(4, rows).min(rows);
-        let right = control.number(5, columns).min(columns);
+        let whole = [(1, self.screen.rows().into()), (1, self.screen.columns().into())];
+        let page = if self.is_set("?6") { self.margins } else { whole };
+        let [(first_row, last_row), (first_column, last_column)] = page;
+        let top = first_row + control.number(2, 1).max(1) - 1;
+        let left = first_column + control.number(3, 1).max(1) - 1;
+        let bottom = (first_row + control.number(4, last_row).max(1) - 1).min(last_row);
+        let right = (first_column + control.number(5, last_column).max(1) - 1).min(last_column);
         let mut sum = 0_u32;
         for row in top..=bottom {
             let view = self.screen.row(0, u16::try_from(row - 1).unwrap_or(u16::MAX));
@@ -229,15 +278,26 @@ impl Host {
 
     fn mode(&mut self, control: &Control) -> bool {
         let on = control.last == b'h';
-        match control.number(0, 0) {
-            40 => self.may_be_wide = on,
-            3 if self.may_be_wide => {
+        let mode = (control.private, control.number(0, 0));
+        match mode {
+            (Some(b'?'), 40) => self.may_be_wide = on,
+            (Some(b'?'), 3) if !self.may_be_wide => return true,
+            (Some(b'?'), 3) => {
                 self.resize(if on { 132 } else { 80 }, self.screen.rows().into());
                 self.pass(b"\x1b[?69l\x1b[r\x1b[2J\x1b[H");
             }
-            3 => {}
-            69 if self.level < 4 => {}
+            (Some(b'?'), 69) if self.level < 4 => {}
+            (Some(b'?'), 69) => {
+                self.margins[1] = (1, self.screen.columns().into());
+                return false;
+            }
+            _ if IDLE_MODES.contains(&mode) => {}
             _ => return false,
+        }
+        if on {
+            self.idle_modes.insert(mode);
+        } else {
+            self.idle_modes.remove(&mode);
         }
         true
     }
@@ -358,6 +418,19 @@ impl Host {
                     self.colour(&format!("{kind};{}", pair[0]), pair[1]);
                 }
             }
+            "52" => match rest.split_once(';') {
+                Some((_, "?")) => {
+                    let text = format!("\x1b]52;s0;{}\x1b\\", self.selection);
+                    self.answer(&text);
+                }
+                Some((_, data)) if data.len() <= SELECTION_MAX => {
+                    // Whoever decodes base64 skips what is none.
+                    let digits = data.chars();
+                    let is_digit = |c: &char| c.is_ascii_alphanumeric() || "+/=".contains(*c);
+                    self.selection = digits.filter(is_digit).collect();
+                }
+                _ => {}
+            },
             "104" | "105" => {
                 let list: Vec<&str> = rest.split(';').filter(|number| !number.is_empty()).collect();
                 let prefix = format!("{};", &kind[2..]);
@@ -383,12 +456,16 @@ impl Host {
 
     /// Sets a colour, or tells what it is set to.
     fn colour(&mut self, name: &str, value: &str) {
+        let index = name.strip_prefix("4;").and_then(|index| index.parse::<u32>().ok());
+        // The special colours are those after the indexed ones, too.
+        let special = index.and_then(|index| index.checked_sub(INDEXED_COLOURS));
+        let kept = special.map_or_else(|| name.to_owned(), |special| format!("5;{special}"));
         if value == "?" {
-            let value = self.colours.get(name).cloned();
+            let value = self.colours.get(&kept).cloned();
             let value = value.unwrap_or_else(|| "rgb:0000/0000/0000".into());
             self.answer(&format!("\x1b]{name};{value}\x1b\\"));
         } else if let Some(value) = colour_of(value) {
-            self.colours.insert(name.to_owned(), value);
+            self.colours.insert(kept, value);
         }
     }
 

@@ -19,6 +19,7 @@ fn modes() -> KeyModes {
         cursor_keys: CursorKeys::Normal,
         keypad: Keypad::Numeric,
         line_end: LineEnd::CarriageReturn,
+        backspace: Backspace::Delete,
         coding: Coding::Utf8,
         rows: 24,
     }
@@ -191,6 +192,17 @@ fn the_keypad_follows_the_guests_mode() {
         }
     }
     assert_eq!(press_in(&application, KeyStyle::Linux, &[], 0xff97), sent(b"\x1b[A"));
+}
+
+#[test]
+fn backspace_follows_the_guests_mode() {
+    let press = |backspace, held: &[u32]| {
+        press_in(&KeyModes { backspace, ..modes() }, KeyStyle::Linux, held, 0xff08)
+    };
+    assert_eq!(press(Backspace::Delete, &[]), sent(b"\x7f"));
+    assert_eq!(press(Backspace::Delete, &[0xffe3]), sent(b"\x08"));
+    assert_eq!(press(Backspace::Backspace, &[]), sent(b"\x08"));
+    assert_eq!(press(Backspace::Backspace, &[0xffe3]), sent(b"\x7f"));
 }
 
 #[test]

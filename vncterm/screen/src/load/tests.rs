@@ -60,14 +60,27 @@ fn refuses_other_files() {
     assert_eq!(refusal(b"#!/bin/sh\necho a longer file\n"), LoadError::Foreign);
     assert_eq!(refusal(&vec![0; SAVE_MAX + 1]), LoadError::TooLong(SAVE_MAX + 1));
     let mut later = saved();
-    later[8] = 2;
-    assert_eq!(refusal(&later), LoadError::Version(2));
+    later[8] = 3;
+    assert_eq!(refusal(&later), LoadError::Version(3));
     let mut longer = saved();
     longer.push(0);
     assert_eq!(refusal(&longer), LoadError::Trailing(1));
     let mut trailing = saved()[HEADER_LEN..].to_vec();
     trailing.push(0);
     assert_eq!(refusal(&with_body(&trailing)), LoadError::Trailing(1));
+}
+
+#[test]
+fn a_screen_of_the_first_version_loads_with_its_margins_at_the_sides() {
+    let file = saved();
+    // Rows 0 to 3 and columns 0 to 19 are within the margins; the tab stops follow.
+    let margins = b"\0\0\x03\0\0\0\x13\0\x01\x01\x01\x01";
+    let place = file.windows(margins.len()).position(|bytes| bytes == margins).unwrap();
+    let body = [&file[HEADER_LEN..place + 4], &file[place + 8..]].concat();
+    let mut first = with_body(&body);
+    first[8] = 1;
+    let loaded = Screen::load(&first).unwrap();
+    assert_eq!(loaded.save(), file);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn whole(screen: &Screen) -> impl PartialEq + core::fmt::Debug + use<> {
         t.grid.parked().map(|rows| rows.iter().map(|row| row.cells().to_vec()).collect());
     (
         (cells(screen), scrollback, parked, t.grid.shown(), t.cursor, t.pen, t.modes),
-        (t.margins, t.tabs, t.saved_main, t.saved_alternate, t.shape, t.coding, t.rom),
+        (t.margins, t.sides, t.tabs, t.saved_main, t.saved_alternate, t.shape, t.coding, t.rom),
         (t.palette.clone(), t.last_printed),
     )
 }
@@ -48,7 +48,8 @@ fn check_invariants(screen: &Screen) {
     let (columns, rows) = (terminal.grid.columns(), terminal.grid.len());
     let cursor = terminal.cursor;
     assert!(cursor.row < rows && cursor.column < columns, "{cursor:?}");
-    assert!(!cursor.wraps || cursor.column + 1 == columns, "{cursor:?}");
+    assert!(!cursor.wraps || cursor.column + 1 == terminal.edge(), "{cursor:?}");
+    assert!(terminal.sides.left <= terminal.sides.right && terminal.sides.right < columns);
     assert!(terminal.margins.top <= terminal.margins.bottom && terminal.margins.bottom < rows);
     for row in 0..rows + terminal.grid.scrollback().len() {
         let view = screen.row(usize::MAX, coordinate(row));
@@ -147,6 +148,7 @@ proptest! {
         prop_assert_eq!(visible(&other), visible(&screen));
         let (t, o) = (&screen.terminal, &other.terminal);
         prop_assert_eq!((t.pen, t.margins, t.coding, t.rom), (o.pen, o.margins, o.coding, o.rom));
+        prop_assert_eq!(t.sides, o.sides);
         prop_assert_eq!((t.cursor.wraps, t.shape), (o.cursor.wraps, o.shape));
         // A terminal in any state is repainted too, its palette aside.
         let mut used = fed(12, 6, &before);
@@ -271,10 +273,11 @@ fn a_mark_on_an_empty_screen_stands_at_its_top() {
 
 #[test]
 fn the_modes_that_keys_and_pastes_follow_are_told() {
-    let screen = fed(10, 3, b"\x1b[?1h\x1b[20h\x1b[?2004h\x1b[?2026h\x1b%@");
+    let screen = fed(10, 3, b"\x1b[?1h\x1b[20h\x1b[?67h\x1b[?2004h\x1b[?2026h\x1b%@");
     let modes = screen.key_modes();
     assert_eq!(modes.cursor_keys, CursorKeys::Application);
     assert_eq!(modes.line_end, LineEnd::CarriageReturnLineFeed);
+    assert_eq!(modes.backspace, Backspace::Backspace);
     assert_eq!(modes.coding, crate::performer::Coding::Latin1);
     assert_eq!(screen.brackets(), Brackets::Wanted);
     assert!(screen.is_synchronizing());

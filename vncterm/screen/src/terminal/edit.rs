@@ -55,7 +55,8 @@ impl Terminal {
     }
 
     /// DECSEL, and EL where there are protected areas.
-    pub(super) fn erase_line_sparing(&mut self, part: Part, spared: Protection) {
+    pub(super) fn erase_line_sparing(&mut self, part: Part, least: Protection) {
+        let spared = |pen: Pen| pen.is_spared(least);
         let columns = self.columns();
         self.edit_row(|row, column, blank| match part {
             Part::After => row.erase_sparing(column, columns, blank, spared),
@@ -65,10 +66,10 @@ impl Terminal {
     }
 
     /// DECSED, and ED where there are protected areas.
-    pub(super) fn erase_screen_sparing(&mut self, part: Part, spared: Protection) {
+    pub(super) fn erase_screen_sparing(&mut self, part: Part, least: Protection) {
         let (at, rows, columns) = (self.cursor.row, self.rows(), self.columns());
         let blank = self.pen.blank();
-        self.erase_line_sparing(part, spared);
+        self.erase_line_sparing(part, least);
         let others = match part {
             Part::After => at + 1..rows,
             Part::Before => 0..at,
@@ -76,7 +77,7 @@ impl Terminal {
         };
         for row in others {
             if let Some(row) = self.grid.edit(row) {
-                row.erase_sparing(0, columns, blank, spared);
+                row.erase_sparing(0, columns, blank, |pen| pen.is_spared(least));
             }
         }
     }
@@ -101,27 +102,35 @@ impl Terminal {
         let has_areas = self.has_areas;
         self.edit_row(|row, column, blank| {
             if has_areas {
-                row.erase_sparing(column, column + count, blank, Protection::Area);
+                row.erase_sparing(column, column + count, blank, |pen| {
+                    pen.is_spared(Protection::Area)
+                });
             } else {
                 row.erase(column, column + count, blank);
             }
         });
     }
 
-    /// ICH.
+    /// ICH; without effect outside the left and right margins.
     pub(super) fn insert_characters(&mut self, count: usize) {
-        self.edit_row(|row, column, blank| row.insert(column, count, blank));
+        let (sides, edge) = (self.sides, self.sides.right + 1);
+        if sides.contains(self.cursor.column) {
+            self.edit_row(|row, column, blank| row.insert(column, edge, count, blank));
+        }
     }
 
-    /// DCH.
+    /// DCH; without effect outside the left and right margins.
     pub(super) fn delete_characters(&mut self, count: usize) {
-        self.edit_row(|row, column, blank| row.delete(column, count, blank));
+        let (sides, edge) = (self.sides, self.sides.right + 1);
+        if sides.contains(self.cursor.column) {
+            self.edit_row(|row, column, blank| row.delete(column, edge, count, blank));
+        }
     }
 
     /// IL; without effect outside the margins.
     pub(super) fn insert_lines(&mut self, count: usize) {
         if let Some(span) = self.span_below_cursor() {
-            self.grid.scroll_down(span, count, self.pen.blank());
+            self.scroll_span_down(span, count);
             self.carriage_return();
         }
     }
@@ -129,14 +138,49 @@ impl Terminal {
     /// DL; without effect outside the margins.
     pub(super) fn delete_lines(&mut self, count: usize) {
         if let Some(span) = self.span_below_cursor() {
-            self.grid.scroll_up(span, count, self.pen.blank(), Leaving::Lost);
+            self.scroll_span_up(span, count, Leaving::Lost);
             self.carriage_return();
         }
     }
 
     fn span_below_cursor(&self) -> Option<Span> {
         let (top, bottom) = (self.cursor.row, self.margins.bottom);
-        self.margins.contains(top).then_some(Span { top, bottom })
+        self.is_within_margins().then_some(Span { top, bottom })
+    }
+
+    /// DECIC, at the cursor's column; without effect outside the margins.
+    pub(super) fn insert_columns(&mut self, count: usize) {
+        if self.is_within_margins() {
+            self.shift_right(self.cursor.column, count);
+        }
+    }
+
+    /// DECDC, at the cursor's column; without effect outside the margins.
+    pub(super) fn delete_columns(&mut self, count: usize) {
+        if self.is_within_margins() {
+            self.shift_left(self.cursor.column, count);
+        }
+    }
+
+    /// Moves what stands within the margins from `column` on to the right.
+    pub(super) fn shift_right(&mut self, column: usize, count: usize) {
+        self.edit_margins(|row, edge, blank| row.insert(column, edge, count, blank));
+    }
+
+    /// Moves what stands within the margins after `column` to the left.
+    pub(super) fn shift_left(&mut self, column: usize, count: usize) {
+        self.edit_margins(|row, edge, blank| row.delete(column, edge, count, blank));
+    }
+
+    /// Lets `edit` change each row between the margins, up to the right one.
+    fn edit_margins(&mut self, edit: impl Fn(&mut Row, usize, Cell)) {
+        let (edge, blank) = (self.sides.right + 1, self.pen.blank());
+        for row in self.margins.top..=self.margins.bottom {
+            if let Some(row) = self.grid.edit(row) {
+                edit(row, edge, blank);
+            }
+        }
+        self.cursor.wraps = false;
     }
 
     /// DECALN: a screen of `E`, for adjusting a picture tube.
@@ -149,7 +193,7 @@ impl Terminal {
                 row.set_wrapped(false);
             }
         }
-        self.margins = self.grid.whole();
+        self.release_margins();
         self.cursor = Cursor::default();
     }
 }

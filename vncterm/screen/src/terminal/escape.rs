@@ -40,14 +40,16 @@ impl Terminal {
 
     fn act_on_plain_escape(&mut self, last: u8) {
         match last {
+            b'6' => self.back_index(),
             b'7' => self.save_cursor(),
             b'8' => self.restore_cursor(),
+            b'9' => self.forward_index(),
             b'=' => self.modes.set(Mode::Keypad, true),
             b'>' => self.modes.set(Mode::Keypad, false),
             b'D' => self.index(),
             b'E' => {
-                self.carriage_return();
                 self.index();
+                self.carriage_return();
             }
             b'H' => self.tabs.set(self.cursor.column),
             b'M' => self.reverse_index(),

@@ -52,6 +52,11 @@ impl Terminal {
                 self.look += u64::from(self.is_set(mode) != on);
                 self.modes.set(mode, on);
             }
+            Mode::SideMargins => {
+                self.modes.set(mode, on);
+                self.sides = self.grid.width();
+                self.cursor.wraps &= self.cursor.column + 1 == self.edge();
+            }
             Mode::AutoWrap => {
                 self.modes.set(mode, on);
                 self.cursor.wraps &= on;
@@ -62,6 +67,10 @@ impl Terminal {
             | Mode::MouseX10
             | Mode::CursorBlink
             | Mode::CursorVisible
+            | Mode::TabWraps
+            | Mode::ReverseWrap
+            | Mode::ReverseWrapAnywhere
+            | Mode::BackArrow
             | Mode::Keypad
             | Mode::MousePress
             | Mode::MouseDrag

@@ -37,14 +37,17 @@ impl Terminal {
         let mut rest = text;
         while !rest.is_empty() {
             self.wrap_if_due();
-            let room = self.columns() - self.cursor.column;
+            let (margin, inserts) = (self.sides.left, self.is_set(Mode::Insert));
+            // Only what stands between the margins is inserted.
+            let ends_at_margin = inserts && self.cursor.column < margin;
+            let end = if ends_at_margin { margin } else { self.edge() };
+            let room = end - self.cursor.column;
             let (run, tail) = rest.split_at(rest.len().min(room));
+            if inserts {
+                self.insert_characters(run.len());
+            }
             let (column, pen) = (self.cursor.column, self.pen);
-            let inserts = self.is_set(Mode::Insert);
             if let Some(row) = self.grid.edit(self.cursor.row) {
-                if inserts {
-                    row.insert(column, run.len(), pen.blank());
-                }
                 row.put_ascii(column, run, pen);
             }
             self.advance(run.len());
@@ -77,9 +80,9 @@ impl Terminal {
             return 0;
         }
         self.wrap_if_due();
-        let (column, pen) = (self.cursor.column, self.pen);
+        let (column, edge, pen) = (self.cursor.column, self.edge(), self.pen);
         let Some(row) = self.grid.edit(self.cursor.row) else { return 0 };
-        let (taken, columns) = row.put_run(column, text, pen);
+        let (taken, columns) = row.put_run(column, edge, text, pen);
         if let Some(&last) = taken.checked_sub(1).and_then(|last| text.get(last)) {
             self.advance(columns);
             self.last_printed = Some(last);
@@ -102,19 +105,19 @@ impl Terminal {
             _ => Extent::Left,
         };
         self.wrap_if_due();
-        if self.cursor.column + width > self.columns() {
+        let edge = self.edge();
+        if self.cursor.column + width > edge {
             if self.is_set(Mode::AutoWrap) {
                 self.wrap();
             } else {
-                self.cursor.column = self.columns().saturating_sub(width);
+                self.cursor.column = edge.saturating_sub(width);
             }
         }
+        if self.is_set(Mode::Insert) {
+            self.insert_characters(width);
+        }
         let (column, pen) = (self.cursor.column, self.pen);
-        let inserts = self.is_set(Mode::Insert);
         if let Some(row) = self.grid.edit(self.cursor.row) {
-            if inserts {
-                row.insert(column, width, pen.blank());
-            }
             row.put(column, Cell::new(character, pen, extent));
         }
         self.advance(width);
@@ -149,7 +152,7 @@ impl Terminal {
     }
 
     fn advance(&mut self, columns: usize) {
-        let last = self.columns() - 1;
+        let last = self.edge() - 1;
         self.cursor.column += columns;
         if self.cursor.column > last {
             self.cursor.column = last;
@@ -157,7 +160,7 @@ impl Terminal {
         }
     }
 
-    fn wrap_if_due(&mut self) {
+    pub(super) fn wrap_if_due(&mut self) {
         if self.cursor.wraps {
             self.cursor.wraps = false;
             if self.is_set(Mode::AutoWrap) {
@@ -167,18 +170,21 @@ impl Terminal {
     }
 
     fn wrap(&mut self) {
-        self.grid.set_wrapped(self.cursor.row);
-        self.cursor.column = 0;
+        if self.cursor.column + 1 == self.columns() {
+            // What ends at a margin goes on at another column, where nobody would look for it.
+            self.grid.set_wrapped(self.cursor.row);
+        }
         self.index();
+        self.cursor.column = self.sides.left;
     }
 
     /// Writes `text` on a line of its own, whatever state the guest has left: its pen, margins and
     /// modes are put back afterwards.
     pub(crate) fn mark(&mut self, text: &str) {
         let (pen, modes) = (self.pen, self.modes);
-        let (margins, last_printed) = (self.margins, self.last_printed);
+        let (margins, sides, last_printed) = (self.margins, self.sides, self.last_printed);
         self.pen = Pen::DEFAULT;
-        self.margins = self.grid.whole();
+        self.release_margins();
         self.modes.set(Mode::Insert, false);
         self.modes.set(Mode::AutoWrap, false);
         if self.cursor.column > 0 {
@@ -196,6 +202,6 @@ impl Terminal {
         self.cursor.column = 0;
         self.index();
         (self.pen, self.modes) = (pen, modes);
-        (self.margins, self.last_printed) = (margins, last_printed);
+        (self.margins, self.sides, self.last_printed) = (margins, sides, last_printed);
     }
 }

@@ -6,9 +6,7 @@
 use super::Terminal;
 use crate::cell::{Cell, Extent, columns_of};
 use crate::grid::Span;
-use crate::modes::Mode;
 use crate::params::Params;
-use crate::pen::Protection;
 use alloc::vec::Vec;
 
 /// Cells of the screen, from the top left to `right`, which is not among them.
@@ -24,12 +22,13 @@ impl Terminal {
     /// reaches out of the screen is cut off; `None` when nothing is left.
     fn rectangle(&self, params: &Params, first: usize) -> Option<Rectangle> {
         let [top, left, bottom, right] = [0, 1, 2, 3].map(|n| usize::from(params.value(first + n)));
-        let origin = self.origin();
-        let last = if self.is_set(Mode::Origin) { self.margins.bottom } else { self.rows() - 1 };
-        let top = origin + top.max(1) - 1;
-        let bottom = if bottom == 0 { last } else { (origin + bottom - 1).min(last) };
-        let left = left.max(1) - 1;
-        let right = if right == 0 { self.columns() } else { right.min(self.columns()) };
+        let (span, sides) = self.page();
+        let top = span.top + top.max(1) - 1;
+        let bottom = if bottom == 0 { span.rows() } else { bottom };
+        let bottom = (span.top + bottom - 1).min(span.bottom);
+        let left = sides.left + left.max(1) - 1;
+        let right = if right == 0 { sides.columns() } else { right };
+        let right = (sides.left + right).min(sides.right + 1);
         (top <= bottom && left < right).then_some(Rectangle {
             rows: Span { top, bottom },
             left,
@@ -48,13 +47,13 @@ impl Terminal {
         }
     }
 
-    /// DECSERA.
+    /// DECSERA, which spares what DECSCA protects and no areas.
     pub(super) fn erase_rectangle_sparing(&mut self, params: &Params) {
         let Some(Rectangle { rows, left, right }) = self.rectangle(params, 0) else { return };
         let blank = self.pen.blank();
         for row in rows.top..=rows.bottom {
             if let Some(row) = self.grid.edit(row) {
-                row.erase_sparing(left, right, blank, Protection::Selective);
+                row.erase_sparing(left, right, blank, |pen| pen.is_selective());
             }
         }
     }
@@ -77,13 +76,15 @@ impl Terminal {
     /// DECCRA. There is one page, so the numbers of pages say nothing.
     pub(super) fn copy_rectangle(&mut self, params: &Params) {
         let Some(Rectangle { rows, left, right }) = self.rectangle(params, 0) else { return };
-        let to_row = self.origin() + usize::from(params.times(5)) - 1;
-        let to_column = usize::from(params.times(6)) - 1;
-        let Some(room) = self.columns().checked_sub(to_column).filter(|room| *room > 0) else {
+        let (span, sides) = self.page();
+        let to_row = span.top + usize::from(params.times(5)) - 1;
+        let to_column = sides.left + usize::from(params.times(6)) - 1;
+        let room = (sides.right + 1).saturating_sub(to_column);
+        if room == 0 {
             return;
-        };
+        }
         let right = right.min(left + room);
-        let last = if self.is_set(Mode::Origin) { self.margins.bottom } else { self.rows() - 1 };
+        let last = span.bottom;
         // Where the two overlap, what was there before is copied.
         let copies: Vec<Vec<Cell>> = (rows.top..=rows.bottom.min(last))
             .filter_map(|row| Some(self.grid.row(row)?.cells().get(left..right)?.to_vec()))

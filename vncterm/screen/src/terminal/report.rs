@@ -3,7 +3,7 @@
 //! They are a small fixed set of numbers. No text of the guest's is ever sent back: no title, no
 //! answerback, no clipboard, no settings (DECRQSS) and no colours.
 
-use super::Terminal;
+use super::{Cursor, Terminal};
 use crate::modes::{Family, Mode};
 
 impl Terminal {
@@ -46,12 +46,15 @@ impl Terminal {
 
     /// Row and column counted from 1 at the origin.
     fn reported_position(&self) -> (usize, usize) {
-        (self.cursor.row.saturating_sub(self.origin()) + 1, self.cursor.column + 1)
+        let (span, sides) = self.page();
+        let Cursor { row, column, .. } = self.cursor;
+        (row.saturating_sub(span.top) + 1, column.saturating_sub(sides.left) + 1)
     }
 
     /// DECRQM.
     pub(super) fn report_mode(&mut self, family: Family, number: u16) {
         let state = match Mode::numbered(family, number) {
+            None if is_never_set(family, number) => 4,
             None => 0,
             Some(mode) if self.state_of(mode) => 1,
             Some(_) => 2,
@@ -74,5 +77,14 @@ impl Terminal {
             let kind = question + 2;
             self.replies.push(format_args!("\x1b[{kind};1;1;128;128;1;0x"));
         }
+    }
+}
+
+/// Modes that are known and off for good: those of block terminals (ECMA-48's GATM, SRTM, VEM, HEM,
+/// PUM, FEAM, FETM, MATM, TTM, SATM, TSM and EBM), and DECHCCM, for windows narrower than their page.
+fn is_never_set(family: Family, number: u16) -> bool {
+    match family {
+        Family::Ansi => matches!(number, 1 | 5 | 7 | 10 | 11 | 13..=19),
+        Family::Dec => number == 60,
     }
 }

@@ -21,6 +21,8 @@ impl Terminal {
             (None, b"$", b'x') => self.fill_rectangle(params),
             (None, b"$", b'z') => self.erase_rectangle(params),
             (None, b"$", b'{') => self.erase_rectangle_sparing(params),
+            (None, b"'", b'}') => self.insert_columns(usize::from(params.times(0))),
+            (None, b"'", b'~') => self.delete_columns(usize::from(params.times(0))),
             (None, b"\"", b'q') => self.set_protection(params.value(0)),
             (None, b" ", b'q') => self.set_cursor_shape(params.value(0)),
             _ => {}
@@ -32,8 +34,8 @@ impl Terminal {
         match last {
             b'@' => self.insert_characters(times),
             b'A' => self.go_up(times),
-            b'B' | b'e' => self.go_down(times),
-            b'C' | b'a' => self.go_right(times),
+            b'B' => self.go_down(times),
+            b'C' => self.go_right(times),
             b'D' => self.go_left(times),
             b'E' => {
                 self.go_down(times);
@@ -61,15 +63,20 @@ impl Terminal {
             b'^' => self.scroll_down(times),
             b'X' => self.erase_characters(times),
             b'Z' => self.tab_back(times),
+            b'a' => self.move_right(times),
             b'b' => self.repeat(times),
             b'c' if params.value(0) == 0 => self.report_attributes(),
             b'd' => self.go_to_row(times - 1),
+            b'e' => self.move_down(times),
             b'g' => self.clear_tabs(params.value(0)),
             b'h' => self.set_modes(Family::Ansi, params, true),
             b'l' => self.set_modes(Family::Ansi, params, false),
             b'm' => self.set_pen(params),
             b'n' => self.report_status(params.value(0)),
             b'r' => self.set_margins(params.value(0), params.value(1)),
+            b's' if self.is_set(Mode::SideMargins) => {
+                self.set_sides(params.value(0), params.value(1));
+            }
             b's' => self.save_cursor(),
             b't' if params.value(0) == 18 => self.report_size(),
             b'u' => self.restore_cursor(),
