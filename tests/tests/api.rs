@@ -76,6 +76,13 @@ fn a_websocket_keeps_to_its_rfc_and_every_close_says_why() {
 }
 
 #[test]
+fn a_person_uses_the_page_in_a_browser() {
+    let demo = Demo::start(["--domains", "3"]);
+    client(&demo, "page.mjs");
+    demo.end();
+}
+
+#[test]
 fn an_unmodified_library_watches_objects_and_sees_a_change() {
     let demo = Demo::start(["--domains", "1"]);
     client(&demo, "watch.mjs");
