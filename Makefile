@@ -8,11 +8,12 @@ TARGET  ?= $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 STATIC_TARGET = x86_64-unknown-linux-gnu
 STATIC_FLAGS  = -C target-feature=+crt-static -C relocation-model=static
 STATIC        = vncterm xenstored device-model
+WEB           = $(wildcard agent/web/src/*) agent/web/build.mjs
 PROGRAMS      = xenwardend xenwarden-cli xenwarden-api xenwarden-login
 
 DESTDIR ?=
 
-.PHONY: build install install-store xen-probe demo test lint bench xenlab xenlab-core xenlab-shell xenlab-tool setup compiler clean
+.PHONY: build web page install install-store xen-probe demo test lint bench xenlab xenlab-core xenlab-shell xenlab-tool setup compiler clean
 
 ## Every release program, in target/release.
 build: compiler
@@ -46,12 +47,26 @@ xen-probe: compiler
 	RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --release --locked --target $(STATIC_TARGET) -p restrict --example xen-probe
 	cp -f $(TARGET)/$(STATIC_TARGET)/release/examples/xen-probe $(TARGET)/release/xen-probe
 
+## The browser's page, from npm's packages by their lock file; xenwarden-api embeds it when it is built.
+web: agent/web/dist/index.html
+
+agent/web/dist/index.html: $(WEB) agent/web/node_modules/.package-lock.json
+	cd agent/web && node build.mjs
+
+agent/web/node_modules/.package-lock.json: agent/web/package-lock.json
+	cd agent/web && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# Where npm is missing the demo goes without the page, and says so at /.
+page:
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory web; else echo "no npm here: the demo goes without the browser's page"; fi
+
 ## Three simulated guests on this machine, no Xen needed. ARGS="--domains 5 --for 60" and the like.
-demo: build
+demo: page build
 	@$(TARGET)/release/xenwarden demo $(ARGS)
 
 ## Every test. As root on Debian it installs what the tests need; elsewhere it says what is missing.
-test: setup lint
+test: setup web lint
 	$(CARGO) build --locked --workspace --bins
 	@CARGO=$(CARGO) MAKE="$(MAKE)" tests/run
 

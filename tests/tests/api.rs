@@ -64,6 +64,25 @@ fn every_clients_connect_opens_and_every_error_is_the_originals() {
 }
 
 #[test]
+fn a_websocket_keeps_to_its_rfc_and_every_close_says_why() {
+    let demo = Demo::start(["--domains", "3"]);
+    client(&demo, "websocket.py");
+    let logs = logs(&demo);
+    assert!(!logs.contains("OpaqueRef"), "a session or a query has reached a log");
+    for why in ["why=\"left\"", "why=\"malformed\"", "why=\"restarts\"", "why=\"shut-down\""] {
+        assert!(logs.contains(why), "{why}: {logs}");
+    }
+    demo.end();
+}
+
+#[test]
+fn a_person_uses_the_page_in_a_browser() {
+    let demo = Demo::start(["--domains", "3"]);
+    client(&demo, "page.mjs");
+    demo.end();
+}
+
+#[test]
 fn an_unmodified_library_watches_objects_and_sees_a_change() {
     let demo = Demo::start(["--domains", "1"]);
     client(&demo, "watch.mjs");

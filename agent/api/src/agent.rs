@@ -1,5 +1,6 @@
-//! Questions to the agent: a connection for each, which is also what keeps an open console noted.
+//! Questions to the agent: a connection for each, and one that stays with each open console.
 
+use std::future::pending;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 use xenwarden_model::front::{Call, WAIT_MAX_MS};
-use xenwarden_model::{REPLY_MAX, Refusal, RefusalCode, Reply};
+use xenwarden_model::{Closing, ConsoleOpened, REPLY_MAX, Refusal, RefusalCode, Reply};
 
 /// The agent's socket, below its folder.
 const SOCKET: &str = "agent.sock";
@@ -25,11 +26,45 @@ pub(crate) struct Agent {
     socket: PathBuf,
 }
 
-/// An open console, and the connection whose end tells the agent of its end.
+/// An open console.
 #[derive(Debug)]
 pub(crate) struct Console {
     pub(crate) socket: OwnedFd,
-    pub(crate) _noted_by: UnixStream,
+    pub(crate) note: Note,
+    pub(crate) opened: ConsoleOpened,
+}
+
+/// The connection that an open console came with: on it both say why the console closes, and its
+/// end tells the agent of the console's end.
+#[derive(Debug)]
+pub(crate) struct Note(UnixStream);
+
+impl Note {
+    #[cfg(test)]
+    pub(crate) fn of(connection: UnixStream) -> Self {
+        Self(connection)
+    }
+
+    /// Waits until the agent says why the console closes. One that goes away says nothing: the
+    /// console outlives it.
+    pub(crate) async fn closing(&mut self) -> Closing {
+        match read_line(&self.0).await {
+            Ok((line, _)) => match serde_json::from_slice(&line) {
+                Ok(Reply::Closed(closing)) => closing,
+                Ok(_) | Err(_) => pending().await,
+            },
+            Err(_) => pending().await,
+        }
+    }
+
+    /// Says why the front closes it.
+    pub(crate) async fn say(&mut self, closing: Closing) {
+        if let Ok(mut line) = serde_json::to_vec(&Call::Close { closing }) {
+            line.push(b'\n');
+            // An agent that has gone keeps no record of this console.
+            let _ = self.0.write_all(&line).await;
+        }
+    }
 }
 
 impl Agent {
@@ -46,8 +81,8 @@ impl Agent {
     /// Opens a console.
     pub(crate) async fn open(&self, call: &Call) -> Result<Console, Refusal> {
         match self.converse(call).await? {
-            (Reply::Console(_), Some(socket), noted_by) => {
-                Ok(Console { socket, _noted_by: noted_by })
+            (Reply::Console(opened), Some(socket), note) => {
+                Ok(Console { socket, note: Note(note), opened })
             }
             _ => Err(failed("the agent gave no console")),
         }

@@ -1,84 +1,135 @@
-//! `CONNECT /console`: from a request to bytes that go both ways.
+//! `CONNECT /console`, and the WebSocket of the same URL: from a request to an open console.
 //!
 //! The reply's head is a write of its own, after the console has taken the viewer: clients take
-//! their first read for the whole of it, and a dead console is an error, not silence.
+//! their first read for the whole of it, and a dead console is an error, not silence. What happens
+//! then is in [`crate::relay`].
 
 use std::io;
 use std::net::IpAddr;
-use std::os::unix::net::UnixStream as StdStream;
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy_bidirectional_with_sizes};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 use xenwarden_model::front::{Call, Password};
 use xenwarden_model::{Refusal, RefusalCode, Reply as Answer, SessionKey};
 
 use crate::agent::{Agent, Console};
 use crate::head::Head;
 use crate::http::{Connection, FORBIDDEN, INTERNAL, LIMIT, NOT_FOUND, Reply, Status, UNAUTHORISED};
+use crate::relay::{self, Transport};
 use crate::request::{Place, basic, parameter};
+use crate::upgrade::{Subprotocol, Upgrade};
+use crate::websocket::WebSocket;
 
 /// What a viewer is told, byte for byte as in the original, for HTTP/1.0 as well.
 const OPENED: &[u8] =
     b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nCache-Control: no-cache, no-store\r\n\r\n";
-/// Bytes on their way to the console: keystrokes, and what is pasted.
-const TO_CONSOLE: usize = 4 * 1024;
-/// Bytes on their way to the viewer.
-const TO_VIEWER: usize = 16 * 1024;
+/// How long a page may take to read why it has no console.
+const REFUSAL_TIME: Duration = Duration::from_secs(2);
+/// A refused console's close code is this and the status that other clients get.
+const REFUSED: u16 = 4000;
 
-/// Serves a `CONNECT`, to its end.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    mut connection: Connection<S>,
-    head: &Head,
-    address: IpAddr,
-    agent: &Agent,
-) -> io::Result<()> {
-    match open(head, address, agent).await {
-        Ok(console) => {
-            let (mut stream, typed_ahead) = connection.into_parts();
-            // Before any byte of the console's, and on its way before them.
-            stream.write_all(OPENED).await?;
-            stream.flush().await?;
-            relay(stream, &typed_ahead, console).await
+/// What every console is opened with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Viewing<'v> {
+    pub(crate) agent: &'v Agent,
+    /// Where the viewer is.
+    pub(crate) address: IpAddr,
+    /// How long it may be idle.
+    pub(crate) idle: Option<Duration>,
+}
+
+/// A console that is not opened: a status for clients, and the words.
+struct Refused {
+    status: Status,
+    why: String,
+}
+
+impl Viewing<'_> {
+    /// Serves a `CONNECT`, to its end.
+    pub(crate) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        mut connection: Connection<S>,
+        head: &Head,
+    ) -> io::Result<()> {
+        match self.open(head).await {
+            Ok(console) => {
+                let (mut stream, typed_ahead) = connection.into_parts();
+                // Before any byte of the console's, and on its way before them.
+                stream.write_all(OPENED).await?;
+                stream.flush().await?;
+                relay::run(stream, typed_ahead, Transport::Raw, console, self.idle).await
+            }
+            Err(refused) => connection.send(refused.reply(), false).await,
         }
-        Err(reply) => connection.send(*reply, false).await,
+    }
+
+    /// Serves a WebSocket, to its end.
+    pub(crate) async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
+        self,
+        mut connection: Connection<S>,
+        head: &Head,
+        upgrade: &Upgrade,
+    ) -> io::Result<()> {
+        let opened = self.open(head).await;
+        match opened {
+            Err(refused) if upgrade.subprotocol != Subprotocol::Page => {
+                return connection.send(refused.reply(), false).await;
+            }
+            Ok(_) | Err(_) => {}
+        }
+        let (mut stream, typed_ahead) = connection.into_parts();
+        stream.write_all(upgrade.response().as_bytes()).await?;
+        stream.flush().await?;
+        let mut websocket = Box::new(WebSocket::new());
+        match opened {
+            Ok(console) => {
+                let transport = Transport::WebSocket(websocket);
+                relay::run(stream, typed_ahead, transport, console, self.idle).await
+            }
+            Err(refused) => {
+                let Status(status, _) = refused.status;
+                websocket.close(REFUSED + status, &refused.why);
+                let told = async {
+                    stream.write_all(&websocket.take_output()).await?;
+                    stream.shutdown().await
+                };
+                timeout(REFUSAL_TIME, told).await.unwrap_or(Ok(()))
+            }
+        }
+    }
+
+    async fn open(self, head: &Head) -> Result<Console, Refused> {
+        let Self { agent, address, .. } = self;
+        let refuse = |status, why: &str| Err(Refused { status, why: why.to_owned() });
+        let place = Place::parse(&head.target);
+        if !is_console(&place) {
+            return refuse(FORBIDDEN, "There is nothing to connect to here.");
+        }
+        let (session, is_own) = session(head, &place, address, agent).await?;
+        let view_only = place.query("view") == Some("only");
+        let opened = match place.target() {
+            Some(Ok(target)) => {
+                let call = Call::Open { session, target, address, view_only };
+                agent.open(&call).await.map_err(Refused::from)
+            }
+            Some(Err(text)) => {
+                let why = format!("{} is neither a reference nor a uuid", text.escape_debug());
+                refuse(INTERNAL, &why)
+            }
+            None => refuse(INTERNAL, "Neither ref nor uuid was given."),
+        };
+        if is_own {
+            // It was opened for this console; it stays on the agent's books no longer than needed.
+            let _ = agent.ask(&Call::Logout { session }).await;
+        }
+        opened
     }
 }
 
-async fn relay<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
-    typed_ahead: &[u8],
-    console: Console,
-) -> io::Result<()> {
-    let socket = StdStream::from(console.socket);
-    socket.set_nonblocking(true)?;
-    // A QEMU's is a TCP socket, which reads and writes alike.
-    let mut socket = UnixStream::from_std(socket)?;
-    socket.write_all(typed_ahead).await?;
-    copy_bidirectional_with_sizes(&mut stream, &mut socket, TO_CONSOLE, TO_VIEWER).await?;
-    Ok(())
-}
-
-async fn open(head: &Head, address: IpAddr, agent: &Agent) -> Result<Console, Box<Reply>> {
-    let place = Place::parse(&head.target);
-    if place.path.trim_end_matches('/') != "/console" {
-        return Err(Box::new(Reply::error(FORBIDDEN, "There is nothing to connect to here.")));
-    }
-    let (session, is_own) = session(head, &place, address, agent).await?;
-    let opened = match place.target() {
-        Some(Ok(target)) => {
-            agent.open(&Call::Open { session, target, address }).await.map_err(|no| refuse(&no))
-        }
-        Some(Err(text)) => {
-            let why = format!("{} is neither a reference nor a uuid", text.escape_debug());
-            Err(Box::new(Reply::error(INTERNAL, &why)))
-        }
-        None => Err(Box::new(Reply::error(INTERNAL, "Neither ref nor uuid was given."))),
-    };
-    if is_own {
-        // It was opened for this console; it stays on the agent's books no longer than needed.
-        let _ = agent.ask(&Call::Logout { session }).await;
-    }
-    opened
+/// Whether a path is where consoles are.
+pub(crate) fn is_console(place: &Place) -> bool {
+    place.path.trim_end_matches('/') == "/console"
 }
 
 /// The session that the request names, or a new one by a Basic log-in: then it is this request's own.
@@ -87,11 +138,8 @@ async fn session(
     place: &Place,
     address: IpAddr,
     agent: &Agent,
-) -> Result<(SessionKey, bool), Box<Reply>> {
-    let unauthorised = |why| {
-        let challenge = "Basic realm=\"connect_console\"";
-        Box::new(Reply::error(UNAUTHORISED, why).with("WWW-Authenticate", challenge))
-    };
+) -> Result<(SessionKey, bool), Refused> {
+    let unauthorised = |why: &str| Refused { status: UNAUTHORISED, why: why.to_owned() };
     if let Some(text) = parameter(head, place, "session_id") {
         let key = text.parse().map_err(|_| unauthorised("There is no such session."))?;
         return Ok((key, false));
@@ -101,36 +149,42 @@ async fn session(
     };
     let password = Password(password);
     let originator = "console using Basic auth".to_owned();
-    match agent.ask(&Call::Login { user, password, address, originator }).await {
-        Ok(Answer::Opened(opened)) => Ok((opened.session, true)),
-        Ok(_) => Err(Box::new(Reply::error(INTERNAL, "The agent gave no session."))),
-        Err(refusal) => Err(match refusal.code {
-            RefusalCode::WrongPassword | RefusalCode::Slowed => unauthorised(&refusal.message),
-            _ => refuse(&refusal),
-        }),
+    match agent.ask(&Call::Login { user, password, address, originator }).await? {
+        Answer::Opened(opened) => Ok((opened.session, true)),
+        _ => Err(Refused { status: INTERNAL, why: "The agent gave no session.".to_owned() }),
     }
 }
 
 /// The error table of the original, with words.
-fn refuse(refusal: &Refusal) -> Box<Reply> {
-    let status: Status = match refusal.code {
-        RefusalCode::NoSession | RefusalCode::WrongPassword | RefusalCode::Slowed => UNAUTHORISED,
-        RefusalCode::Forbidden => FORBIDDEN,
-        RefusalCode::NoConsole => NOT_FOUND,
-        RefusalCode::ViewerLimit => LIMIT,
-        RefusalCode::UnknownVm
-        | RefusalCode::UnknownObject
-        | RefusalCode::Halted
-        | RefusalCode::Malformed
-        | RefusalCode::Exists
-        | RefusalCode::Running
-        | RefusalCode::RecordLimit
-        | RefusalCode::TooLong
-        | RefusalCode::Failed => INTERNAL,
-    };
-    let reply = Reply::error(status, &refusal.message);
-    Box::new(match status {
-        UNAUTHORISED => reply.with("WWW-Authenticate", "Basic realm=\"connect_console\""),
-        _ => reply,
-    })
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        let status = match refusal.code {
+            RefusalCode::NoSession | RefusalCode::WrongPassword | RefusalCode::Slowed => {
+                UNAUTHORISED
+            }
+            RefusalCode::Forbidden => FORBIDDEN,
+            RefusalCode::NoConsole => NOT_FOUND,
+            RefusalCode::ViewerLimit => LIMIT,
+            RefusalCode::UnknownVm
+            | RefusalCode::UnknownObject
+            | RefusalCode::Halted
+            | RefusalCode::Malformed
+            | RefusalCode::Exists
+            | RefusalCode::Running
+            | RefusalCode::RecordLimit
+            | RefusalCode::TooLong
+            | RefusalCode::Failed => INTERNAL,
+        };
+        Self { status, why: refusal.message }
+    }
+}
+
+impl Refused {
+    fn reply(&self) -> Reply {
+        let reply = Reply::error(self.status, &self.why);
+        match self.status {
+            UNAUTHORISED => reply.with("WWW-Authenticate", "Basic realm=\"connect_console\""),
+            _ => reply,
+        }
+    }
 }

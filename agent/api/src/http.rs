@@ -34,6 +34,7 @@ pub(crate) const FORBIDDEN: Status = Status(403, "Forbidden");
 pub(crate) const NOT_FOUND: Status = Status(404, "Not Found");
 pub(crate) const TIME_OUT: Status = Status(408, "Request Timeout");
 pub(crate) const TOO_LONG: Status = Status(413, "Content Too Large");
+pub(crate) const UPGRADE_REQUIRED: Status = Status(426, "Upgrade Required");
 pub(crate) const HEAD_TOO_LARGE: Status = Status(431, "Request Header Fields Too Large");
 pub(crate) const INTERNAL: Status = Status(500, "Internal Error");
 pub(crate) const NOT_IMPLEMENTED: Status = Status(501, "Method Not Implemented");

@@ -10,12 +10,16 @@ mod head;
 mod http;
 mod pages;
 mod records;
+mod relay;
 mod request;
 mod rpc;
 mod serve;
 mod settings;
 mod tls;
+mod upgrade;
 mod value;
+mod viewer;
+mod websocket;
 mod world;
 mod xml;
 
@@ -24,6 +28,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::task::LocalSet;
 
 use crate::confinement::ConfinementError;
@@ -127,6 +132,8 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     // Listening again only sets the length of the queue (listen(2)).
     let backlog = nix::sys::socket::Backlog::new(BACKLOG)?;
     nix::sys::socket::listen(&listener, backlog)?;
+    // What it accepts inherits it: a viewer that has silently gone is found out.
+    setsockopt(&listener, sockopt::KeepAlive, &true)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

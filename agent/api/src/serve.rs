@@ -15,14 +15,16 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::agent::Agent;
+use crate::console::{Viewing, is_console};
 use crate::head::Head;
 use crate::http::{Connection, INTERNAL, NOT_IMPLEMENTED, OK, Reply, Sent};
 use crate::request::Place;
 use crate::rpc::{self, Caller, Outcome};
 use crate::settings::Settings;
+use crate::upgrade::Upgrade;
 use crate::value::Value;
 use crate::world::Objects;
-use crate::{console, pages, xml};
+use crate::{pages, xml};
 
 /// Clients at once, half-open ones among them: each has a descriptor, and its console two more.
 const CLIENTS_MAX: usize = 10_000;
@@ -91,9 +93,18 @@ impl Front {
                     return connection.send(Reply::error(status, ""), false).await;
                 }
             };
+            let agent = &self.objects.agent;
+            let viewing = Viewing { agent, address, idle: self.settings.idle };
             if head.method == "CONNECT" {
-                let agent = &self.objects.agent;
-                return console::serve(connection, &head, address, agent).await;
+                return viewing.connect(connection, &head).await;
+            }
+            if head.method == "GET" && is_console(&Place::parse(&head.target)) {
+                let base = self.base(&head, local);
+                let own = [head.header("host").unwrap_or_default(), &base];
+                return match Upgrade::read(&head, &own, &self.settings.origins) {
+                    Ok(upgrade) => viewing.upgrade(connection, &head, &upgrade).await,
+                    Err(reply) => connection.send(*reply, false).await,
+                };
             }
             let body = match connection.body(&head).await? {
                 Ok(body) => body,

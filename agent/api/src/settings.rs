@@ -5,6 +5,7 @@
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::unistd::User;
 
@@ -41,6 +42,10 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// What console URLs begin with, after `https://`; none is what the client called the host.
     pub(crate) advertise: Option<String>,
+    /// Hosts whose pages may open consoles, beside this one's.
+    pub(crate) origins: Vec<String>,
+    /// How long a console may be idle.
+    pub(crate) idle: Option<Duration>,
     /// The certificate and its key, where they are given.
     pub(crate) certificate: Option<(PathBuf, PathBuf)>,
     /// Where a certificate of its own is kept.
@@ -99,6 +104,14 @@ impl Settings {
                 ));
             }
         };
+        let idle = match document.get("api").and_then(|api| api.get("idle_s")) {
+            None | Some(toml::Value::Integer(0)) => None,
+            Some(toml::Value::Integer(seconds)) => {
+                let seconds = u64::try_from(*seconds);
+                Some(Duration::from_secs(seconds.map_err(|_| wrong("[api] idle_s", "number"))?))
+            }
+            Some(_) => return Err(wrong("[api] idle_s", "number")),
+        };
         let listen = words("api", "listen")?.unwrap_or_else(|| LISTEN.to_owned());
         let user = words("agent", "user")?.ok_or_else(|| SettingsError::NoUser(path.clone()))?;
         let named = || User::from_name(&user).ok().flatten().map(|user| user.uid.as_raw());
@@ -106,12 +119,19 @@ impl Settings {
         Ok(Self {
             listen: listen.parse().map_err(|_| wrong("[api] listen", "address and port"))?,
             advertise: words("api", "advertise")?,
+            origins: hosts(&words("api", "origins")?.unwrap_or_default()),
+            idle,
             certificate,
             state_dir: file("agent", "state_dir")?.unwrap_or_else(|| STATE_DIR.into()),
             run_dir: file("agent", "run_dir")?.unwrap_or_else(|| RUN_DIR.into()),
             uid: uid.ok_or_else(|| SettingsError::NoUser(path.clone()))?,
         })
     }
+}
+
+/// The hosts of a list with commas.
+fn hosts(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -138,7 +158,9 @@ mod tests {
 
     #[test]
     fn wrong_values_are_named() {
-        for text in ["listen = \"here\"", "certificate = \"/c\"", "key = 1", "key = \"k\""] {
+        for text in
+            ["listen = \"here\"", "certificate = \"/c\"", "key = 1", "key = \"k\"", "idle_s = -1"]
+        {
             let text = format!("[agent]\nuser = \"1\"\n[api]\n{text}\n");
             assert!(matches!(parse(&text), Err(SettingsError::Key { .. })), "{text}");
         }

@@ -126,6 +126,8 @@ mod tests {
     fn settings(folder: &Path) -> Settings {
         Settings {
             listen: "127.0.0.1:8443".parse().unwrap(),
+            origins: Vec::new(),
+            idle: None,
             advertise: Some("[2001:db8::1]:443".into()),
             certificate: None,
             state_dir: folder.to_owned(),

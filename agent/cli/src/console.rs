@@ -235,7 +235,14 @@ mod tests {
     use crate::world::{halted, running, serving};
 
     fn opened(other_viewers: u32) -> ConsoleOpened {
-        ConsoleOpened { name_label: "web01".into(), domid: 3, host: "host-a".into(), other_viewers }
+        ConsoleOpened {
+            name_label: "web01".into(),
+            domid: 3,
+            host: "host-a".into(),
+            other_viewers,
+            view_only: false,
+            protocol: ConsoleProtocol::Vt100,
+        }
     }
 
     #[test]

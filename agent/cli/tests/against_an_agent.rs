@@ -16,8 +16,8 @@ use nix::sys::termios::tcgetattr;
 use nix::unistd::Pid;
 use uuid::Uuid;
 use xenwarden_model::{
-    Ask, ConsoleOpened, ConsoleState, ConverterAudit, PowerState, Problem, Property, Refusal,
-    RefusalCode, Reply, Severity, Status, Vm,
+    Ask, ConsoleOpened, ConsoleProtocol, ConsoleState, ConverterAudit, PowerState, Problem,
+    Property, Refusal, RefusalCode, Reply, Severity, Status, Vm,
 };
 
 /// What the played agent knows, and what it was asked to change.
@@ -117,6 +117,8 @@ fn answer(ask: &Ask, world: &mut World, given: &mut Option<OwnedFd>) -> Reply {
                 domid: 3,
                 host: "host-a".into(),
                 other_viewers: 0,
+                view_only: false,
+                protocol: ConsoleProtocol::Vt100,
             })
         }
         Ask::Console { .. } => Reply::Refused(Refusal {

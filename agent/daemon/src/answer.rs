@@ -208,12 +208,14 @@ impl Agent {
         }
     }
 
-    fn opened(&self, record: &Record, entry: &Entry) -> ConsoleOpened {
+    fn opened(&self, record: &Record, entry: &Entry, protocol: ConsoleProtocol) -> ConsoleOpened {
         ConsoleOpened {
             name_label: record.name.clone(),
             domid: entry.domain.number(),
             host: self.hostname.clone(),
             other_viewers: 0,
+            view_only: false,
+            protocol,
         }
     }
 
@@ -271,7 +273,7 @@ impl Agent {
             && protocol == ConsoleProtocol::Rfb
             && let Some(claim) = self.notes.get(&life).and_then(|note| note.graphics)
         {
-            return Draft::Graphics(self.opened(record, entry), entry.domain, claim);
+            return Draft::Graphics(self.opened(record, entry, protocol), entry.domain, claim);
         }
         let why = match &state {
             ConsoleState::Serving { .. } => None,
@@ -298,7 +300,7 @@ impl Agent {
         let Some(keeper) = self.keepers.get(&life) else {
             return refuse(RefusalCode::NoConsole, format!("VM {name} has lost its converter"));
         };
-        let opened = self.opened(record, entry);
+        let opened = self.opened(record, entry, protocol);
         let viewer = match protocol {
             ConsoleProtocol::Rfb => Viewer::Rfb,
             ConsoleProtocol::Vt100 => Viewer::Text,

@@ -15,7 +15,9 @@ mod section;
 pub(crate) use fault::Faults;
 use section::Document;
 
+use crate::front::Most;
 use crate::host_console::Login as HostLogin;
+use crate::serve::FRONT_CONSOLES_MAX;
 
 /// Where consoles are served: this host alone can reach it, whatever a packet filter does.
 pub(crate) const CONSOLE_ADDRESS: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -75,6 +77,8 @@ pub(crate) struct Consoles {
     pub(crate) resize: bool,
     /// Where xenconsole has its locks.
     pub(crate) lock_dir: PathBuf,
+    /// How many the network front may have open.
+    pub(crate) most: Most,
 }
 
 /// `[converters]`
@@ -154,6 +158,9 @@ pub(crate) struct Api {
     pub(crate) listen: SocketAddr,
 }
 
+/// The longest that a console may be idle: a week.
+const IDLE_S_MAX: u32 = 7 * 24 * 3600;
+
 /// The first user id of device models: behind the converters'.
 const DEVICE_MODEL_UID_BASE: u32 = 1_879_080_960;
 
@@ -230,6 +237,10 @@ impl Config {
                 rows: keys.number("rows", 24, 2..=256),
                 resize: keys.flag("resize", false),
                 lock_dir: keys.path("lock_dir", "/var/lock"),
+                most: Most {
+                    of_a_vm: keys.number("viewers_max", 0, 0..=10_000),
+                    in_all: keys.number("open_max", 2000, 1..=FRONT_CONSOLES_MAX),
+                },
             }),
             converters: document.section("converters", parse_converters),
             device_models: document.section("device_models", parse_device_models),
@@ -328,6 +339,8 @@ fn parse_api(keys: &mut section::Keys<'_, '_>) -> Api {
         }
     }
     keys.optional("advertise");
+    keys.optional("origins");
+    keys.number("idle_s", 0, 0..=IDLE_S_MAX);
     Api { listen }
 }
 

@@ -59,7 +59,8 @@ impl Event {
                     | Call::Logout { .. }
                     | Call::Changes { .. }
                     | Call::Wait { .. }
-                    | Call::Open { .. } => false,
+                    | Call::Open { .. }
+                    | Call::Close { .. } => false,
                 },
             },
             Self::Tell | Self::End => false,

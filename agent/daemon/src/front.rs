@@ -14,6 +14,7 @@ mod open;
 mod sessions;
 mod tasks;
 mod users;
+mod visits;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -31,13 +32,14 @@ pub(crate) use answer::{TOLD_AFTER, may_open_the_hosts};
 pub(crate) use identity::IdentityFault;
 pub(crate) use login::LoggingIn;
 pub(crate) use open::Opening;
-pub(crate) use sessions::OpenConsole;
+pub(crate) use visits::{Most, OpenConsole, REBOOT_TIME};
 
 use identity::Identity;
 use ledger::Ledger;
 use login::Checker;
 use sessions::Sessions;
 use tasks::Tasks;
+use visits::Visits;
 
 /// Everything that is kept for the network front.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub(crate) struct Front {
     tasks: Tasks,
     /// Shared with the clients' own tasks, which open and close.
     sessions: Rc<RefCell<Sessions>>,
+    /// The same, of the consoles that they have open.
+    pub(crate) visits: Rc<RefCell<Visits>>,
     checker: Rc<Checker>,
     waiting: BTreeMap<u64, Waiting>,
     waited: u64,
@@ -71,6 +75,7 @@ impl Front {
             ledger: Ledger::new(Uuid::new_v4()),
             tasks: Tasks::default(),
             sessions: Rc::default(),
+            visits: Rc::default(),
             checker: Rc::new(Checker::new(login)),
             waiting: BTreeMap::new(),
             waited: 0,

@@ -8,6 +8,7 @@ use std::time::Instant;
 use uuid::Uuid;
 use vncterm_launch::Terminal;
 use xenstore_wire::DomainId;
+use xenwarden_model::Closing;
 
 use crate::book::{Newcomer, Welcome};
 use crate::causes::causes;
@@ -223,6 +224,7 @@ impl Agent {
             }
             converter::Report::Ended { served, how, expected } => {
                 self.keepers.remove(&life);
+                self.front.visits.borrow_mut().tell(life, true, Closing::Restarts);
                 let lost = self.adopted_host_terminal.take_if(|_| domain == 0);
                 if let Some(terminal) = lost {
                     // Its terminal went with it; there is to be another.

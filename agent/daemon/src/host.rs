@@ -21,6 +21,14 @@ use crate::sighting::{Sighting, Tty};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Life(u64);
 
+#[cfg(test)]
+impl Life {
+    /// Some life, for tests of what lives are told.
+    pub(crate) fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 impl fmt::Display for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -4,13 +4,17 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::task::spawn_local;
+use tokio::time::sleep;
 use uuid::Uuid;
+use vncterm_control::Farewell;
+use xenwarden_model::Closing;
 
 use crate::clock::time_of_day;
 use crate::converter::{self, Command, Keeper, Survivor};
 use crate::database::Safety;
 use crate::domain::Wanted;
 use crate::effect::{Effect, SavedBy};
+use crate::front::REBOOT_TIME;
 use crate::host::Life;
 use crate::record::Tie;
 use crate::run::{Agent, now_ms};
@@ -32,6 +36,7 @@ impl Agent {
             Effect::Rename { life, title } => self.command(life, Command::Rename(title)),
             Effect::HandTty { life, console } => self.command(life, Command::HandTty(console)),
             Effect::StopConverter { life, farewell } => {
+                self.tell_viewers(life, farewell);
                 self.command(life, Command::Stop(farewell));
             }
             Effect::Publish { domain, ports } => self.store.order(domain, Order::Publish(ports)),
@@ -53,8 +58,11 @@ impl Agent {
                 let tie = Tie { domid: domain.number(), boot: self.boot, console_off };
                 let changes = self.records.book().own(vm, domain_uuid, tie, now_ms());
                 self.records.note(changes, Safety::Kept);
+                self.front.visits.borrow_mut().returned(vm);
             }
             Effect::Forget { life, domain, name, vm } => {
+                // Those of its device model, and all where there was no converter.
+                self.part_viewers(life, vm);
                 self.keepers.remove(&life);
                 self.notes.remove(&life);
                 self.wakes.remove(&life);
@@ -82,6 +90,33 @@ impl Agent {
         if let Err(error) = self.site.delete_screen(vm) {
             tracing::warn!(%vm, %error, "can't delete a saved screen");
         }
+    }
+
+    /// Tells the viewers of a converter that is to stop why their consoles close.
+    fn tell_viewers(&self, life: Life, farewell: Farewell) {
+        let closing = match farewell {
+            Farewell::GuestEnded => {
+                let vm = self.host.entry(life).map(|entry| entry.vm);
+                return self.part_viewers(life, vm.unwrap_or_default());
+            }
+            Farewell::ConsoleOff => Closing::Off,
+            Farewell::Replaced | Farewell::Ended => Closing::Restarts,
+        };
+        self.front.visits.borrow_mut().tell(life, true, closing);
+    }
+
+    /// A domain has ended: its viewers are told what that was as soon as it is known.
+    fn part_viewers(&self, life: Life, vm: Uuid) {
+        let mut others = self.host.entries().filter(|(other, _)| *other != life);
+        if others.any(|(_, entry)| entry.vm == vm && entry.present) {
+            return self.front.visits.borrow_mut().tell(life, false, Closing::Moved);
+        }
+        self.front.visits.borrow_mut().part(life);
+        let visits = Rc::clone(&self.front.visits);
+        spawn_local(async move {
+            sleep(REBOOT_TIME).await;
+            visits.borrow_mut().gone(life);
+        });
     }
 
     fn command(&self, life: Life, command: Command) {

@@ -25,6 +25,7 @@ use xenwarden_model::{REPLY_MAX, REQUEST_MAX, Refusal, RefusalCode, Reply};
 use crate::config::Agent as Settings;
 use crate::event::{Question, Request};
 use crate::finish::Finished;
+use crate::front::OpenConsole;
 
 /// The socket, below the run folder.
 const SOCKET: &str = "agent.sock";
@@ -33,6 +34,8 @@ pub(crate) const CLIENTS_MAX: usize = 64;
 /// Clients of the network front's at once: it has one for each call, for each of its own clients that
 /// waits for a change, and for each console that it has open.
 const FRONT_CLIENTS_MAX: usize = 4096;
+/// Consoles among them at once: the rest is for calls.
+pub(crate) const FRONT_CONSOLES_MAX: u32 = 3000;
 /// How long a request may take from its first byte to its last.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// How long a client may stay without asking.
@@ -45,6 +48,8 @@ const REPLY_TIME: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that are read at once.
 const CHUNK: usize = 4096;
+/// The longest word on why a console closes.
+const CLOSE_MAX: usize = 256;
 
 /// Why nobody could be served.
 #[derive(Debug, thiserror::Error)]
@@ -191,11 +196,10 @@ async fn serve(
     questions: mpsc::Sender<Question>,
 ) -> io::Result<()> {
     let mut read = Vec::new();
-    // What the client has open: it ends with the connection.
-    let mut opened = Vec::new();
     loop {
-        let idle = if opened.is_empty() { Some(IDLE_TIME) } else { None };
-        let line = match read_line(&mut stream, &mut read, client.request_max(), idle).await? {
+        let line = match read_line(&mut stream, &mut read, client.request_max(), Some(IDLE_TIME))
+            .await?
+        {
             Line::Whole(line) => line,
             Line::End => return Ok(()),
             Line::TooLong => {
@@ -220,13 +224,43 @@ async fn serve(
                     Some(Ok(Err(_))) | None => return Ok(()),
                     Some(Err(_)) => late.into(),
                 };
-                opened.extend(open);
                 send(&mut stream, &reply, descriptor).await?;
+                if let Some(open) = open {
+                    return stay_open(&mut stream, read, open).await;
+                }
             }
             Err(error) => {
                 let message = format!("the request is none: {error}");
                 let code = RefusalCode::Malformed;
                 return send(&mut stream, &Reply::Refused(Refusal { code, message }), None).await;
+            }
+        }
+    }
+}
+
+/// Serves a connection that has a console open, which ends with it: the agent may say why the console
+/// closes, and so may the front, once each.
+async fn stay_open(
+    stream: &mut UnixStream,
+    mut read: Vec<u8>,
+    mut open: OpenConsole,
+) -> io::Result<()> {
+    let mut is_told = false;
+    loop {
+        let said = read_line(stream, &mut read, CLOSE_MAX, None);
+        tokio::select! {
+            // Dropped when the agent is told first: what it has read of a line is in `read`.
+            line = said => {
+                if let Line::Whole(line) = line?
+                    && let Ok(Call::Close { closing }) = serde_json::from_slice(&line)
+                {
+                    open.closed_for(closing);
+                }
+                return Ok(());
+            }
+            closing = open.told(), if !is_told => {
+                is_told = true;
+                send(stream, &Reply::Closed(closing), None).await?;
             }
         }
     }
@@ -342,7 +376,7 @@ mod tests {
     use std::os::unix::net::UnixStream as StdStream;
 
     use tokio::task::LocalSet;
-    use xenwarden_model::{Ask, ConsoleOpened};
+    use xenwarden_model::{Ask, ConsoleOpened, ConsoleProtocol};
 
     use super::*;
     use crate::answer::Draft;
@@ -428,6 +462,8 @@ mod tests {
             domid: 1,
             host: "h".into(),
             other_viewers: 0,
+            view_only: false,
+            protocol: ConsoleProtocol::Rfb,
         });
         send(&mut ours, &reply, Some(one.into())).await.unwrap();
         let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);

@@ -1,8 +1,9 @@
 //! What the network front may ask the agent, and nothing else: one call a line, one reply a call.
 //!
 //! The front only forwards what a client sent: each call but the log-in names a session, and the
-//! agent decides by it. A front that was taken over can do what its sessions may, and no more. It
-//! may leave the connection that a console came with open: its end is the console's end.
+//! agent decides by it. A front that was taken over can do what its sessions may, and no more. The
+//! connection that a console came with belongs to that console from then on: the agent says on it
+//! why the console closes, and its end is the console's end.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::closing::Closing;
 use crate::object::{Class, Map, Object};
 use crate::protocol::VmMap;
 use crate::reference::{Reference, SessionKey};
@@ -146,7 +148,7 @@ pub enum Call {
         task: Reference,
     },
     /// Open a console. The reply carries one end of a connection whose other end has taken the
-    /// viewer.
+    /// viewer; a [`crate::Reply::Closed`] may come later.
     Open {
         /// The session.
         session: SessionKey,
@@ -154,6 +156,13 @@ pub enum Call {
         target: Target,
         /// Where the viewer is.
         address: IpAddr,
+        /// Whether the viewer wants to watch only.
+        view_only: bool,
+    },
+    /// Why the front closes the console of this connection: the last thing said on it.
+    Close {
+        /// Why.
+        closing: Closing,
     },
 }
 
@@ -171,6 +180,8 @@ pub enum Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
+    /// Read everything, and watch the guests' consoles.
+    Viewer,
     /// Read everything, and use the guests' consoles.
     Operator,
     /// Everything.
@@ -264,6 +275,7 @@ mod tests {
             session,
             target: Target::Uuid(Uuid::from_u128(7)),
             address: IpAddr::from([127, 0, 0, 1]),
+            view_only: false,
         };
         let text = serde_json::to_string(&call).unwrap();
         assert_eq!(serde_json::from_str::<Call>(&text).unwrap(), call);

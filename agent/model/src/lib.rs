@@ -5,6 +5,7 @@
 //! [`front::Call`].
 
 mod audit;
+mod closing;
 mod console;
 pub mod front;
 mod name;
@@ -15,6 +16,7 @@ mod status;
 mod vm;
 
 pub use audit::{ConverterAudit, Property};
+pub use closing::Closing;
 pub use console::{Console, ConsoleProtocol};
 pub use name::{Choice, choose};
 pub use object::{Class, ConsoleObject, HostObject, Map, Object, PoolObject, TaskObject, VmObject};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::audit::ConverterAudit;
+use crate::closing::Closing;
 use crate::console::ConsoleProtocol;
 use crate::front::{Changes, Moment, Opened, SessionInfo};
 use crate::reference::Reference;
@@ -113,6 +114,8 @@ pub enum Reply {
     Done,
     /// To [`Ask::Console`] and [`crate::front::Call::Open`], with a descriptor.
     Console(ConsoleOpened),
+    /// After [`crate::front::Call::Open`]: why the console closes.
+    Closed(Closing),
     /// To [`crate::front::Call::Login`].
     Opened(Opened),
     /// To [`crate::front::Call::Session`].
@@ -139,6 +142,10 @@ pub struct ConsoleOpened {
     pub host: String,
     /// Viewers that were there before.
     pub other_viewers: u32,
+    /// Whether what the viewer types must not reach the guest.
+    pub view_only: bool,
+    /// What the viewer speaks.
+    pub protocol: ConsoleProtocol,
 }
 
 /// Why a request is not done.

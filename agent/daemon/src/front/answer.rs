@@ -16,7 +16,8 @@ use super::Waiting;
 use super::change::unknown;
 use super::login::{LoggingIn, info_of};
 use super::open::Opening;
-use super::sessions::{Session, Visit};
+use super::sessions::Session;
+use super::visits::Visit;
 use crate::answer::Draft;
 use crate::run::{Agent, now_s};
 
@@ -69,7 +70,14 @@ impl Agent {
                 let before = self.front.ledger.touch(object).ok_or_else(|| unknown(object))?;
                 Ok(Draft::Whole(Reply::Moment(before)))
             }
-            Call::Open { session, target, address } => self.open(session, target, address),
+            Call::Open { session, target, address, view_only } => {
+                self.open(session, target, address, view_only)
+            }
+            // Said on the connection of an open console, and read there.
+            Call::Close { .. } => {
+                let message = "this connection has no console open".to_owned();
+                Err(Refusal { code: RefusalCode::Malformed, message })
+            }
             Call::CreateTask { session, .. } | Call::DestroyTask { session, .. } => {
                 self.whose(session)?;
                 self.change(call).map(Draft::Whole)
@@ -123,27 +131,42 @@ impl Agent {
         }
     }
 
-    fn open(&mut self, key: SessionKey, target: Target, address: IpAddr) -> Result<Draft, Refusal> {
+    fn open(
+        &mut self,
+        key: SessionKey,
+        target: Target,
+        address: IpAddr,
+        view_only: bool,
+    ) -> Result<Draft, Refusal> {
         let session = self.whose(key)?;
         self.refresh_stale_front();
         let (vm, protocol) = self.find_console(target)?;
         let running = self.host.owner(vm).filter(|(_, entry)| entry.present);
-        let Some((_, entry)) = running else {
+        let Some((life, entry)) = running else {
             let name = self.records.book().get(vm).map(|record| record.name.clone());
             let name = name.unwrap_or_default();
             let message = format!("VM {} is halted", name.escape_debug());
             return Err(Refusal { code: RefusalCode::Halted, message });
         };
+        let most = self.config.consoles.most;
+        let full = self.front.visits.borrow().refuse(vm, &entry.name, most);
+        if let Some(message) = full {
+            return Err(Refusal { code: RefusalCode::ViewerLimit, message });
+        }
+        let (domid, role) = (entry.domain.number(), session.role);
+        let draft = self.draft_console(vm, protocol, role == Role::Admin);
         let visit = Visit {
             user: session.user,
             address,
             vm,
-            domid: entry.domain.number(),
+            life,
+            domid,
             protocol: protocol.word(),
+            by_converter: matches!(draft, Draft::Console(..)),
+            view_only: view_only || role == Role::Viewer,
         };
-        let draft = self.draft_console(vm, protocol, session.role == Role::Admin);
-        let sessions = Rc::clone(&self.front.sessions);
-        Ok(Draft::Open(Opening { draft: Box::new(draft), key, visit, sessions }))
+        let (sessions, visits) = (Rc::clone(&self.front.sessions), Rc::clone(&self.front.visits));
+        Ok(Draft::Open(Opening { draft: Box::new(draft), key, visit, sessions, visits }))
     }
 
     /// The VM, and which of its consoles, that a URL means. A VM's uuid goes before a console's.

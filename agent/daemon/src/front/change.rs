@@ -73,7 +73,8 @@ impl Agent {
             | Call::Changes { .. }
             | Call::Wait { .. }
             | Call::Inject { .. }
-            | Call::Open { .. } => {
+            | Call::Open { .. }
+            | Call::Close { .. } => {
                 Err(refusal(RefusalCode::Malformed, "this changes nothing".to_owned()))
             }
         };

@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use xenwarden_model::{Reply, SessionKey};
 
-use super::sessions::{OpenConsole, Sessions, Visit};
+use super::sessions::Sessions;
+use super::visits::{OpenConsole, Visit, Visits};
 use crate::answer::Draft;
 
 /// A console that is about to be opened.
@@ -16,16 +17,21 @@ pub(crate) struct Opening {
     pub(super) key: SessionKey,
     pub(super) visit: Visit,
     pub(super) sessions: Rc<RefCell<Sessions>>,
+    pub(super) visits: Rc<RefCell<Visits>>,
 }
 
 impl Opening {
     /// Opens it. The session has it open as long as the last value lives.
     pub(crate) async fn finish(self) -> (Reply, Option<OwnedFd>, Option<OpenConsole>) {
         let finished = Box::pin(self.draft.finish()).await;
+        let mut reply = finished.reply;
+        if let Reply::Console(opened) = &mut reply {
+            opened.view_only = self.visit.view_only;
+        }
         let open = finished
             .descriptor
             .is_some()
-            .then(|| OpenConsole::begin(self.sessions, self.key, self.visit));
-        (finished.reply, finished.descriptor, open)
+            .then(|| OpenConsole::begin(self.visits, self.sessions, self.key, self.visit));
+        (reply, finished.descriptor, open)
     }
 }

@@ -1,12 +1,9 @@
 //! Who is logged in: sessions by their secret, with their age, their consoles and their bounds.
 //!
-//! Pure but for the handle of an open console, which tells the log of its end. Whether a password
-//! is right is not known here.
+//! Pure. Whether a password is right is not known here; who has which console open is in
+//! [`super::visits`].
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -109,57 +106,17 @@ impl Sessions {
         self.slots.remove(&key).map(|slot| slot.session)
     }
 
-    fn console_opened(&mut self, key: SessionKey) {
+    pub(super) fn console_opened(&mut self, key: SessionKey) {
         if let Some(slot) = self.slots.get_mut(&key) {
             slot.consoles = slot.consoles.saturating_add(1);
         }
     }
 
-    fn console_closed(&mut self, key: SessionKey, now: Instant) {
+    pub(super) fn console_closed(&mut self, key: SessionKey, now: Instant) {
         if let Some(slot) = self.slots.get_mut(&key) {
             slot.consoles = slot.consoles.saturating_sub(1);
             slot.used = now;
         }
-    }
-}
-
-/// Who opened which console from where: what the log says at its begin and at its end.
-#[derive(Debug, Clone)]
-pub(crate) struct Visit {
-    pub(crate) user: String,
-    pub(crate) address: IpAddr,
-    pub(crate) vm: Uuid,
-    pub(crate) domid: u16,
-    pub(crate) protocol: &'static str,
-}
-
-/// A console that a session has open. Its end is this value's end.
-#[derive(Debug)]
-pub(crate) struct OpenConsole {
-    sessions: Rc<RefCell<Sessions>>,
-    key: SessionKey,
-    visit: Visit,
-    since: Instant,
-}
-
-impl OpenConsole {
-    /// A console that was opened just now.
-    pub(crate) fn begin(sessions: Rc<RefCell<Sessions>>, key: SessionKey, visit: Visit) -> Self {
-        let Visit { user, address, vm, domid, protocol } = &visit;
-        let (user, session) = (user.escape_debug().to_string(), key.hash());
-        tracing::info!(user, %address, %vm, domid, protocol, session, "console opened");
-        sessions.borrow_mut().console_opened(key);
-        Self { sessions, key, visit, since: Instant::now() }
-    }
-}
-
-impl Drop for OpenConsole {
-    fn drop(&mut self) {
-        self.sessions.borrow_mut().console_closed(self.key, Instant::now());
-        let Visit { user, address, vm, domid, protocol } = &self.visit;
-        let (user, session) = (user.escape_debug().to_string(), self.key.hash());
-        let seconds = self.since.elapsed().as_secs();
-        tracing::info!(user, %address, %vm, domid, protocol, session, seconds, "console closed");
     }
 }
 
@@ -199,22 +156,15 @@ mod tests {
 
     #[test]
     fn an_open_console_keeps_its_session_alive() {
-        let sessions = Rc::new(RefCell::new(Sessions::default()));
+        let mut sessions = Sessions::default();
         let begin = Instant::now();
-        sessions.borrow_mut().open(key(1), session("a"), begin);
-        let visit = Visit {
-            user: "a".into(),
-            address: [127, 0, 0, 1].into(),
-            vm: Uuid::nil(),
-            domid: 1,
-            protocol: "RFB",
-        };
-        let console = OpenConsole::begin(Rc::clone(&sessions), key(1), visit);
+        sessions.open(key(1), session("a"), begin);
+        sessions.console_opened(key(1));
         let late = begin + IDLE_MAX * 3;
-        assert!(sessions.borrow_mut().find(key(1), late, 0).is_some());
-        drop(console);
+        assert!(sessions.find(key(1), late, 0).is_some());
+        sessions.console_closed(key(1), late);
         let later = late + IDLE_MAX * 3;
-        assert!(sessions.borrow_mut().find(key(1), later, 0).is_none());
+        assert!(sessions.find(key(1), later, 0).is_none());
     }
 
     #[test]

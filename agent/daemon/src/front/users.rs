@@ -1,6 +1,6 @@
 //! The file of users and their passwords' hashes, for `[login] method = "file"`.
 //!
-//! One user a line: a name, `admin` or `operator`, and an argon2 hash, with colons between. Hashes
+//! One user a line: a name, `admin`, `operator` or `viewer`, and an argon2 hash, with colons between. Hashes
 //! are looked at here; how often one may try is not known.
 
 use std::fs::File;
@@ -68,6 +68,7 @@ fn lines(text: &str) -> io::Result<Vec<User<'_>>> {
         let role = match role {
             "admin" => Role::Admin,
             "operator" => Role::Operator,
+            "viewer" => Role::Viewer,
             _ => return Err(wrong()),
         };
         users.push(User { name, role, hash });
