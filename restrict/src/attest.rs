@@ -84,7 +84,8 @@ impl Attestation {
 /// What a look at one property found, and whether that is as it must be.
 type Look = io::Result<(bool, String)>;
 
-/// Looks at every property of the process. An error means that there is no such process.
+/// Looks at every property of the process. An error means that there is no such process, or only
+/// what is left of one that ends.
 pub fn attest(expected: &Expected<'_>) -> io::Result<Attestation> {
     let process = Process::open(expected.child.pid())?;
     let own = Process::open_own()?;
@@ -147,7 +148,13 @@ pub fn attest(expected: &Expected<'_>) -> io::Result<Attestation> {
     note("not-dumpable", "its own user can neither trace it nor read its memory".into(), {
         process.owner().map(|(uid, gid)| (uid == 0 && gid == 0, format!("owned by {uid}:{gid}")))
     });
-    Ok(Attestation { properties })
+    let attestation = Attestation { properties };
+    // What is just ending has given up some of it, which says nothing.
+    let is_ending = || process.read("stat").map_or(true, |stat| status::is_exiting(&stat));
+    if !attestation.holds() && is_ending() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(attestation)
 }
 
 fn file(id: FileId) -> String {

@@ -3,12 +3,13 @@
 //! A domid is used again when its domain is gone, and its user id with it: a process left behind
 //! would own the next guest's converter. Nothing outside a range is ever signalled.
 
-#![allow(unsafe_code, reason = "forks a process that kills as the leftovers' own user")]
+#![allow(unsafe_code, reason = "forks a process that signals as the leftovers' own user")]
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
@@ -68,13 +69,19 @@ impl UidRange {
     pub fn end_leftovers(self, domid: u16) -> Result<usize, LeftoverError> {
         let Some(uid) = self.uid(domid) else { return Ok(0) };
         let look = |source| LeftoverError::Look { uid, source };
+        // Mostly there are none, which the kernel says at once: to read the status of every process
+        // takes longer than the rest of a start.
+        if !is_anybody(uid).map_err(look)? {
+            return Ok(0);
+        }
         let mut left = processes_of(uid).map_err(look)?;
         let count = left.len();
         for _ in 0..KILLS_MAX {
             if left.is_empty() {
                 return Ok(count);
             }
-            kill_as(uid).map_err(|source| LeftoverError::Kill { uid, source })?;
+            signal_as(uid, Signal::SIGKILL)
+                .map_err(|source| LeftoverError::Kill { uid, source })?;
             let killed = Instant::now();
             while !left.is_empty() && killed.elapsed() < GOING / KILLS_MAX {
                 std::thread::sleep(LOOK_AGAIN);
@@ -108,23 +115,31 @@ fn processes_of(uid: Uid) -> io::Result<Vec<i32>> {
     Ok(pids)
 }
 
-/// Kills every process of `uid` at once, from a throw-away process that may kill no other.
+/// Whether a process has this user id, be it a zombie.
+///
+/// The kernel goes by the real and the saved one, and no process gets rid of both without a capability.
+fn is_anybody(uid: Uid) -> io::Result<bool> {
+    signal_as(uid, None)
+}
+
+/// Signals every process of `uid` at once, from a throw-away process that may signal no other, and
+/// says whether there was any. No signal only asks.
 ///
 /// One by one, a process that forks could stay ahead.
-fn kill_as(uid: Uid) -> io::Result<()> {
+fn signal_as(uid: Uid, signal: impl Into<Option<Signal>>) -> io::Result<bool> {
+    let signal = signal.into().map_or(0, |signal| signal as libc::c_int);
     // SAFETY: the child makes system calls only, and ends; there may be other threads here.
     match unsafe { fork() }? {
         ForkResult::Child => {
-            let errno = kill_all_as(uid.number());
+            let errno = signal_all_as(uid.number(), signal);
             // SAFETY: ends this process; its exit handlers are the parent's.
             unsafe { libc::_exit(errno) }
         }
         ForkResult::Parent { child } => loop {
             match waitpid(child, None) {
-                // ESRCH: they have gone by themselves. A signal: a leftover was faster, this time.
-                Ok(WaitStatus::Exited(_, 0 | libc::ESRCH) | WaitStatus::Signaled(..)) => {
-                    return Ok(());
-                }
+                Ok(WaitStatus::Exited(_, libc::ESRCH)) => return Ok(false),
+                // A signal: a leftover was faster, this time.
+                Ok(WaitStatus::Exited(_, 0) | WaitStatus::Signaled(..)) => return Ok(true),
                 Ok(WaitStatus::Exited(_, errno)) => {
                     return Err(io::Error::from_raw_os_error(errno));
                 }
@@ -135,11 +150,11 @@ fn kill_as(uid: Uid) -> io::Result<()> {
     }
 }
 
-/// Becomes `uid` and kills everything that it may; an error number, or 0.
+/// Becomes `uid` and signals everything that it may; an error number, or 0.
 ///
 /// The saved id stays root's, so that no process of `uid` can trace this one. Whatever is left of
-/// root is given up before the killing, and that it is gone is tried on process 1.
-fn kill_all_as(uid: u32) -> libc::c_int {
+/// root is given up before it signals, and that it is gone is tried on process 1.
+fn signal_all_as(uid: u32, signal: libc::c_int) -> libc::c_int {
     // Not by the C library, which would ask threads that are not there any more.
     // SAFETY: this system call takes numbers only.
     if unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, 0) } != 0 {
@@ -156,7 +171,7 @@ fn kill_all_as(uid: u32) -> libc::c_int {
         return libc::EPERM;
     }
     // SAFETY: takes numbers only. -1: every process that this one may signal.
-    if unsafe { libc::kill(-1, libc::SIGKILL) } != 0 {
+    if unsafe { libc::kill(-1, signal) } != 0 {
         return Errno::last_raw();
     }
     0

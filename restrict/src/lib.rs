@@ -21,6 +21,7 @@ mod attest;
 mod child;
 mod confined;
 mod descriptors;
+mod ending;
 mod enter;
 mod identity;
 mod leftovers;
@@ -39,6 +40,7 @@ pub use attest::{Attestation, Expected, Moment, Property, attest, look_at_device
 pub use caps::Capability;
 pub use child::{Child, Ending, Reaped, become_subreaper};
 pub use confined::Confined;
+pub use ending::end_on_sigterm;
 pub use enter::{EnterError, Leak, PrivilegeError, RootError, enter, enter_here};
 pub use identity::{Gid, IdentityError, Uid};
 pub use leftovers::LeftoverError;

@@ -25,6 +25,15 @@ pub(crate) fn state(stat: &str) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
+/// Whether a process has begun to end and gives up one thing after another: `PF_EXITING`
+/// (linux/sched.h) of field 9 of `/proc/<pid>/stat`.
+pub(crate) fn is_exiting(stat: &str) -> bool {
+    const PF_EXITING: u32 = 0x4;
+    let rest = stat.rsplit_once(')').map(|(_, rest)| rest);
+    let flags = rest.and_then(|rest| rest.split_whitespace().nth(9 - 3)?.parse::<u32>().ok());
+    flags.is_some_and(|flags| flags & PF_EXITING != 0)
+}
+
 /// The soft and the hard limit that `/proc/<pid>/limits` gives under `name`; none is `unlimited`.
 pub(crate) fn limit<'a>(limits: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     let mut values = limits.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace();
@@ -52,6 +61,13 @@ mod tests {
         assert_eq!(start_time(stat), Some(4711));
         assert_eq!(state(stat), Some('R'));
         assert_eq!(start_time("9 (a) S 1"), None);
+    }
+
+    #[test]
+    fn a_process_that_ends_says_so() {
+        assert!(is_exiting("9 (a) R 1 9 9 0 -1 4194564 10"));
+        assert!(!is_exiting("9 (a) R 1 9 9 0 -1 4194560 10"));
+        assert!(!is_exiting("9 (a) R"));
     }
 
     #[test]

@@ -309,6 +309,18 @@ pub fn local(port: u16) -> SocketAddr {
 /// # Panics
 /// When it doesn't go.
 pub fn kill_9(process: Process) {
-    kill(Pid::from_raw(process.pid.cast_signed()), Signal::SIGKILL).expect("it can be killed");
-    Deadline::seconds(10).until("a killed process is gone", || (!process.lives()).then_some(()));
+    end_by(process, Signal::SIGKILL);
+}
+
+/// Tells a process to end, as a host does that shuts down, and waits until it is gone.
+///
+/// # Panics
+/// When it is gone already, or stays.
+pub fn terminate(process: Process) {
+    end_by(process, Signal::SIGTERM);
+}
+
+fn end_by(process: Process, signal: Signal) {
+    kill(Pid::from_raw(process.pid.cast_signed()), signal).expect("it can be signalled");
+    Deadline::seconds(10).until("the process is gone", || (!process.lives()).then_some(()));
 }

@@ -4,7 +4,7 @@ use acceptance::deadline::Deadline;
 use acceptance::guest::{Console, Guest};
 use acceptance::proc::Process;
 use acceptance::rfb::Viewer;
-use acceptance::world::{Demo, kill_9, local};
+use acceptance::world::{Demo, kill_9, local, terminate};
 
 /// How long the product may take to come round.
 const SOON: u64 = 30;
@@ -61,23 +61,24 @@ fn viewers_and_records_outlive_the_agent() {
     let audit = demo.xenwarden(["audit"]);
     assert!(audit.status.success(), "{}\n{}", audit.output, audit.errors);
 
-    a_killed_converter_comes_back(&demo);
+    a_converter_that_ends_comes_back(&demo);
     demo.end();
 }
 
-/// The other's viewers stay, and the screen that comes back works.
-fn a_killed_converter_comes_back(demo: &Demo) {
+/// Killed, or told to end: the other's viewers stay, and the screen that comes back works.
+fn a_converter_that_ends_comes_back(demo: &Demo) {
     let mut drawing = viewer(demo, "demo2");
-    let domain = demo.domain("demo1").clone();
-    let key = format!("/local/domain/{}/console/vnc-port", domain.domid);
-    kill_9(domain.converter.expect("demo1 has a converter"));
-    let deadline = Deadline::seconds(SOON);
-    let mut shell = deadline.until("demo1's screen is back", || {
-        let port = demo.store().read(&key).ok()?.parse().ok()?;
-        Viewer::connect(local(port)).ok()
-    });
-    types_and_sees(&mut shell, "again");
-    sees_more(&mut drawing);
+    let domid = demo.domain("demo1").domid;
+    let key = format!("/local/domain/{domid}/console/vnc-port");
+    for end in [kill_9, terminate] {
+        end(demo.process_of(&format!("vncterm-dom{domid}")));
+        let mut shell = Deadline::seconds(SOON).until("demo1's screen is back", || {
+            let port = demo.store().read(&key).ok()?.parse().ok()?;
+            Viewer::connect(local(port)).ok()
+        });
+        types_and_sees(&mut shell, "again");
+        sees_more(&mut drawing);
+    }
 }
 
 #[test]

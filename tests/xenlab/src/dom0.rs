@@ -18,6 +18,9 @@ use crate::tool::{must, quiet, tool};
 
 /// The store's socket, as everywhere.
 const STORE: &str = "/run/xenstored/socket";
+/// Where a store says which process it is, and our own.
+const STORE_PID: &str = "/run/xenstore.pid";
+const OUR_STORE: &str = "/usr/libexec/xenwarden/xenstored";
 /// The first user id of converters, as the shipped configuration has it.
 const CONVERTER_UIDS: u32 = 1_879_048_192;
 /// How long an event may take on a busy, emulated machine.
@@ -34,6 +37,18 @@ pub(crate) fn soon() -> Deadline {
 /// When it does not answer.
 pub(crate) fn store() -> Store {
     Store::connect(Path::new(STORE)).expect("the store answers")
+}
+
+/// Our store's parent, where the store is ours.
+///
+/// # Panics
+/// When no store has said which process it is.
+pub(crate) fn our_store() -> Option<Process> {
+    let pid = fs::read_to_string(STORE_PID).expect("a store runs");
+    let parent = Process::find(pid.trim().parse().expect("a process id")).expect("it lives");
+    fs::read_link(parent.file("exe"))
+        .is_ok_and(|file| file == Path::new(OUR_STORE))
+        .then_some(parent)
 }
 
 /// Runs `xenwarden`; it must succeed.

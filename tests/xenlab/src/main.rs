@@ -3,6 +3,7 @@
 //! How that control domain is made and booted is in the shell scripts beside this crate.
 
 mod dom0;
+mod flood;
 mod guest;
 mod report;
 mod scenario;
@@ -12,7 +13,7 @@ mod tool;
 
 use std::process::ExitCode;
 
-use scenario::find;
+use scenario::{Scenario, find};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -25,10 +26,11 @@ fn main() -> ExitCode {
             }
             None => usage(),
         },
+        ["flood", seconds] => seconds.parse().map_or_else(|_| usage(), flood::run),
         ["list"] => {
-            for scenario in scenarios::ALL {
-                println!("{:<24} {}", scenario.name, scenario.shows);
-            }
+            let line = |scenario: &Scenario| format!("{:<24} {}\n", scenario.name, scenario.shows);
+            // At once: whoever looks for one of them may not listen to the end.
+            print!("{}", scenarios::ALL.iter().map(line).collect::<String>());
             ExitCode::SUCCESS
         }
         _ => usage(),
@@ -36,6 +38,6 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: xenlab all | one SCENARIO | list");
+    eprintln!("usage: xenlab all | one SCENARIO | list; in a guest: xenlab flood SECONDS");
     ExitCode::from(2)
 }

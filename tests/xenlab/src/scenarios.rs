@@ -2,13 +2,16 @@
 
 mod crowd;
 mod device_models;
+mod devices;
 mod host_console;
 mod life;
 mod no_vnc;
 mod store_killed;
+mod store_limits;
 mod vm_data;
 
 use crate::scenario::Scenario;
+use crate::tool::must;
 
 /// All of them. A new one is a function and an entry here.
 pub(crate) const ALL: &[Scenario] = &[
@@ -125,6 +128,41 @@ pub(crate) const ALL: &[Scenario] = &[
         run: store_killed::goes_on,
     },
     Scenario {
+        name: "store-killed-boots",
+        shows: "our store's process can be killed while guests are created and boot",
+        core: false,
+        limit_s: 600,
+        run: store_killed::amid_boots,
+    },
+    Scenario {
+        name: "devices",
+        shows: "a guest's disk and NIC find their backends, and data flows",
+        core: false,
+        limit_s: 300,
+        run: devices::pass_traffic,
+    },
+    Scenario {
+        name: "honest",
+        shows: "an honest guest is far from every limit of the store",
+        core: false,
+        limit_s: 400,
+        run: store_limits::honest,
+    },
+    Scenario {
+        name: "flood",
+        shows: "a guest that floods the store is held, and can be saved right afterwards",
+        core: false,
+        limit_s: 600,
+        run: store_limits::flooded,
+    },
+    Scenario {
+        name: "test-xenstore",
+        shows: "Xen's own test of a store passes",
+        core: false,
+        limit_s: 200,
+        run: xens_own_test,
+    },
+    Scenario {
         name: "crowd",
         shows: "20 guests are served through the ends of agent and converters, and nothing is left",
         core: false,
@@ -132,3 +170,8 @@ pub(crate) const ALL: &[Scenario] = &[
         run: crowd::twenty,
     },
 ];
+
+/// The test that Xen brings along for whatever store it is given, each part so often.
+fn xens_own_test() {
+    must("/usr/lib/xen-4.17/bin/test-xenstore", ["-i", "100"]);
+}

@@ -1,6 +1,7 @@
 //! A converter: enters its plan, and then serves what it was handed.
 
 use std::fs::File;
+use std::io;
 use std::time::{Duration, Instant};
 
 use restrict::{Confined, EnterError, IdentityError, PlanError, Uid};
@@ -19,6 +20,9 @@ pub(crate) enum ConverterError {
     /// The plan can't be entered by anybody.
     #[error("plan the confinement")]
     Plan(#[from] PlanError),
+    /// It could not be ended.
+    #[error("take SIGTERM")]
+    Signal(#[source] io::Error),
     /// A step of the confinement failed.
     #[error("confine the converter")]
     Enter(#[from] EnterError),
@@ -30,6 +34,7 @@ pub(crate) enum ConverterError {
 /// Confines this process, then serves until there is a reason to end.
 pub(crate) fn run(start: &Start) -> Result<(), ConverterError> {
     let plan = vncterm_launch::plan(start, Uid::new(start.uid)?)?;
+    restrict::end_on_sigterm().map_err(ConverterError::Signal)?;
     let mut confined = restrict::enter(&plan, Descriptor::Report.number())?;
     let handed = take_handed(&mut confined)?;
     let settings = Settings {

@@ -77,6 +77,12 @@ impl Bucket {
         bucket
     }
 
+    /// The rates that it goes by.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        self.rates
+    }
+
     /// When it will be full if nothing more is taken, in nanoseconds since the start that all times
     /// count from.
     #[must_use]
@@ -112,7 +118,7 @@ impl Bucket {
     /// A `now` before one that was told already counts as that one.
     pub fn admit(&mut self, cost: Cost, now: Duration) -> Admission {
         let now = self.tell(now);
-        let tokens = self.tokens(cost);
+        let tokens = self.rates.tokens(cost);
         match self.limiter.check_n(tokens) {
             Ok(Ok(_)) => {
                 self.owe(tokens, now);
@@ -128,13 +134,6 @@ impl Bucket {
     fn owe(&mut self, tokens: NonZeroU32, now: Nanos) {
         let owed = period(self.rates).saturating_mul(tokens.get().into());
         self.full_at = self.full_at.max(now.into()).saturating_add(owed);
-    }
-
-    fn tokens(&self, cost: Cost) -> NonZeroU32 {
-        match cost {
-            Cost::Operation => NonZeroU32::MIN,
-            Cost::Transaction => self.rates.transaction_cost(),
-        }
     }
 }
 

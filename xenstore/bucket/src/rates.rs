@@ -5,6 +5,8 @@
 
 use core::num::NonZeroU32;
 
+use crate::Cost;
+
 /// The most tokens a second: one a nanosecond is the finest step of the arithmetic.
 pub const OPERATIONS_PER_SECOND_MAX: u32 = 1_000_000_000;
 /// The most tokens a bucket holds: at one token a second they take 31 years to come, which in
@@ -88,6 +90,15 @@ impl Rates {
     #[must_use]
     pub const fn transaction_cost(self) -> NonZeroU32 {
         self.transaction_cost
+    }
+
+    /// Tokens that something costs.
+    #[must_use]
+    pub const fn tokens(self, cost: Cost) -> NonZeroU32 {
+        match cost {
+            Cost::Operation => NonZeroU32::MIN,
+            Cost::Transaction => self.transaction_cost,
+        }
     }
 }
 

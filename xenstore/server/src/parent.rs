@@ -42,6 +42,8 @@ const OWN_PROGRAM: &str = "/proc/self/exe";
 const CONFINED_WITHIN: Duration = Duration::from_secs(20);
 /// A store that has been told to end has nothing to do before it does.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether it has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// How long nobody is let in where there is no room for anybody.
 const FULL_FOR: Duration = Duration::from_millis(100);
 /// A copy of each client that the store may have, and a few of its own.
@@ -272,7 +274,7 @@ impl Parent {
     fn give_up(&mut self, otherwise: ParentError) -> ParentError {
         let ending = match otherwise {
             // It has closed its end, which it only does when it ends.
-            ParentError::Gone => self.wait_for_the_end().unwrap_or(None),
+            ParentError::Gone => self.wait_for_the_end(),
             _ => None,
         };
         if ending.is_none()
@@ -293,13 +295,12 @@ impl Parent {
         let attestation = match attest(&expected) {
             Ok(attestation) => attestation,
             // It ended meanwhile: how says more than that it isn't there.
-            Err(error) => return Err(self.ending().unwrap_or(ParentError::Attest(error))),
+            Err(error) => {
+                return Err(self.wait_for_the_end().unwrap_or(ParentError::Attest(error)));
+            }
         };
         if attestation.holds() {
             return Ok(());
-        }
-        if let Some(ended) = self.ending() {
-            return Err(ended);
         }
         // What is not confined doesn't stay.
         self.child.kill().map_err(ParentError::Attest)?;
@@ -474,18 +475,15 @@ impl Parent {
 
     /// Reads a signal: whether it says to end. That the store has ended is an error.
     fn is_told_to_end(&mut self) -> Result<bool, ParentError> {
-        if self.read_signal()? {
-            return Ok(true);
-        }
-        self.ending().map_or(Ok(false), Err)
-    }
-
-    /// Reads a signal: whether it says to end.
-    fn read_signal(&self) -> Result<bool, ParentError> {
         let signal = self.signals.read_signal().map_err(ParentError::Signals)?;
         let number = signal.and_then(|signal| i32::try_from(signal.ssi_signo).ok());
-        let signal = number.and_then(|number| Signal::try_from(number).ok());
-        Ok(matches!(signal, Some(Signal::SIGTERM | Signal::SIGINT)))
+        match number.and_then(|number| Signal::try_from(number).ok()) {
+            Some(Signal::SIGTERM | Signal::SIGINT) => Ok(true),
+            Some(_) | None => match self.ending() {
+                Some(ended) => Err(ended),
+                None => Ok(false),
+            },
+        }
     }
 
     /// How the store ended, where it has. What it had to say is passed on before.
@@ -505,35 +503,23 @@ impl Parent {
     fn end(mut self) -> Result<(), ParentError> {
         // This tells it to.
         (self.clients, self.census) = (None, None);
-        if self.wait_for_the_end()?.is_none() {
+        if self.wait_for_the_end().is_none() {
             self.child.kill().map_err(ParentError::Attest)?;
         }
         Ok(())
     }
 
     /// How the store ended; none where it doesn't in time.
-    fn wait_for_the_end(&mut self) -> Result<Option<ParentError>, ParentError> {
+    fn wait_for_the_end(&mut self) -> Option<ParentError> {
         let deadline = Instant::now() + ENDS_WITHIN;
         loop {
-            if let Some(ended) = self.ending() {
-                return Ok(Some(ended));
+            let ended = self.ending();
+            if ended.is_some() || Instant::now() >= deadline {
+                return ended;
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            self.wait_for_a_signal(left)?;
+            // No signal is taken meanwhile: one that says to end is heard afterwards.
+            thread::sleep(LOOK_AGAIN);
         }
-    }
-
-    fn wait_for_a_signal(&mut self, left: Duration) -> Result<(), ParentError> {
-        let mut ends = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut ends, rounded_up(left)) {
-            Ok(_) | Err(Errno::EINTR) => (),
-            Err(errno) => return Err(ParentError::Wait(errno)),
-        }
-        self.told_to_end |= self.read_signal()?;
-        Ok(())
     }
 }
 

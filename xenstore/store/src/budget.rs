@@ -3,11 +3,28 @@
 //! Whoever has to wait asks again when told to; nothing here wakes anybody.
 
 use alloc::collections::VecDeque;
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use xenstore_bucket::{Admission, Bucket, Cost, Rates};
 
 use crate::connection::ConnectionId;
+
+/// What has been paid, since the store's process began.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    /// Tokens.
+    pub(crate) tokens: u64,
+    /// Requests and kicks that had to wait for theirs.
+    pub(crate) waits: u64,
+}
+
+impl Spent {
+    /// Counts the tokens of what was let through.
+    pub(crate) fn pay(&mut self, tokens: NonZeroU32) {
+        self.tokens = self.tokens.saturating_add(tokens.get().into());
+    }
+}
 
 /// A domain's bucket, shared by all its connections.
 #[derive(Debug)]
@@ -18,6 +35,7 @@ pub(crate) struct Budget {
     waiting: VecDeque<ConnectionId>,
     /// When the first one's tokens are there.
     first_ready_at: Duration,
+    spent: Spent,
 }
 
 impl Budget {
@@ -26,7 +44,13 @@ impl Budget {
             bucket: Bucket::new(rates, now),
             waiting: VecDeque::new(),
             first_ready_at: Duration::ZERO,
+            spent: Spent::default(),
         }
+    }
+
+    /// What the domain has paid so far.
+    pub(crate) fn spent(&self) -> Spent {
+        self.spent
     }
 
     /// Takes the tokens of one request if it is its turn and they are there.
@@ -37,7 +61,7 @@ impl Budget {
         match self.waiting.front() {
             Some(first) if *first != who => {
                 if !self.waiting.contains(&who) {
-                    self.waiting.push_back(who);
+                    self.line_up(who);
                 }
                 return Admission::Wait(self.first_ready_at.saturating_sub(now));
             }
@@ -47,15 +71,21 @@ impl Budget {
         match admission {
             Admission::Granted => {
                 self.waiting.pop_front();
+                self.spent.pay(self.bucket.rates().tokens(cost));
             }
             Admission::Wait(wait) => {
                 if self.waiting.is_empty() {
-                    self.waiting.push_back(who);
+                    self.line_up(who);
                 }
                 self.first_ready_at = now.saturating_add(wait);
             }
         }
         admission
+    }
+
+    fn line_up(&mut self, who: ConnectionId) {
+        self.waiting.push_back(who);
+        self.spent.waits = self.spent.waits.saturating_add(1);
     }
 
     /// Until when what was paid is owed, in nanoseconds.

@@ -21,6 +21,7 @@ use xenstore_wire::{
     TransactionId, WatchEvent,
 };
 
+use crate::budget::Spent;
 use crate::caller::Caller;
 use crate::connection::{Connection, ConnectionId, Way};
 use crate::domain::Domain;
@@ -52,6 +53,8 @@ pub struct Store {
     domains: BTreeMap<DomainId, Domain>,
     connections: BTreeMap<ConnectionId, Connection>,
     last_connection: u64,
+    /// What dom0 has asked for, which pays nothing.
+    unpaid: Spent,
     watches: Watches,
     journal: Journal,
     /// How old the tree was when its changes were last written down.
@@ -143,6 +146,7 @@ impl Store {
             domains: BTreeMap::new(),
             connections: BTreeMap::new(),
             last_connection: 0,
+            unpaid: Spent::default(),
             watches: Watches::default(),
             journal: Journal::default(),
             noted_generation: 0,
@@ -251,7 +255,10 @@ impl Store {
     /// Whether a connection has the tokens; none when it has ended. Dom0 needs none.
     fn admit(&mut self, from: ConnectionId, cost: Cost, now: Duration) -> Option<Admission> {
         Some(match self.connections.get(&from)?.caller.limited() {
-            None => Admission::Granted,
+            None => {
+                self.unpaid.pay(self.limits.rates.tokens(cost));
+                Admission::Granted
+            }
             Some(domain) => {
                 self.journal.spenders.insert(domain);
                 self.domain(domain, now).budget.admit(from, cost, now)

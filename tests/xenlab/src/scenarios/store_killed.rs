@@ -1,39 +1,36 @@
 //! Our store's process is killed under guests and toolstack: another one goes on where it was.
 
-use std::fs;
-use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{JoinHandle, spawn};
+use std::time::Duration;
 
 use acceptance::proc::Process;
 use acceptance::world::kill_9;
 
-use crate::dom0::{soon, store, view};
-use crate::guest::{Guest, PROMPT, node, vnc_port};
+use crate::dom0::{our_store, soon, store, view};
+use crate::guest::{Guest, PROMPT, ask_shell, node, vnc_port};
 use crate::report::fact;
+use crate::tool::tool;
 
-/// Where a store says which process it is.
-const PID_FILE: &str = "/run/xenstore.pid";
-/// Ours.
-const OURS: &str = "/usr/libexec/xenwarden/xenstored";
-/// How often it is killed.
+/// How often it is killed under one guest.
 const KILLS: u32 = 3;
+/// Guests that boot while it is killed, and how often a creation is tried.
+const BOOTS: u16 = 10;
+const CREATIONS_MAX: u32 = 3;
+/// The parent starts no more stores when several in a row have ended within ten seconds.
+const KILL_EVERY: Duration = Duration::from_secs(11);
 
 pub(super) fn goes_on() {
-    let pid = fs::read_to_string(PID_FILE).expect("a store runs");
-    let parent = Process::find(pid.trim().parse().expect("a process id")).expect("it lives");
-    if !fs::read_link(parent.file("exe")).is_ok_and(|file| file == Path::new(OURS)) {
+    let Some(parent) = our_store() else {
         fact("this store is one process, and killing it loses all");
         return;
-    }
-    let serving = |parent: Process| parent.children().first().copied();
-    let mut killed = serving(parent).expect("a process serves");
+    };
     let guest = Guest::new("survivor", 40);
     let (domid, mut viewer) = guest.start();
     let mut dom0 = store();
     dom0.write("/tool/xenlab", "kept").expect("dom0 may write");
     for number in 0..KILLS {
-        kill_9(killed);
-        killed = soon()
-            .until("another process serves", || serving(parent).filter(|next| *next != killed));
+        kill_store(parent);
         // On a connection from before.
         assert_eq!(dom0.read("/tool/xenlab").expect("the connection holds"), "kept");
         // On a ring from before; the guest's shell puts its answer together.
@@ -50,4 +47,57 @@ pub(super) fn goes_on() {
     view(vnc_port(guest.domid_after(domid))).wait_for_text(soon(), PROMPT);
     assert!(dom0.read(&node(domid, "name")).is_err(), "what belonged to the domain has gone");
     dom0.remove("/tool/xenlab").expect("dom0 may remove");
+}
+
+/// Kills the process that serves, and waits for another one.
+fn kill_store(parent: Process) {
+    let serving = || parent.children().first().copied();
+    let killed = serving().expect("a process serves");
+    kill_9(killed);
+    soon().until("another process serves", || serving().filter(|next| *next != killed));
+}
+
+pub(super) fn amid_boots() {
+    let Some(parent) = our_store() else {
+        fact("this store is one process, and killing it loses all");
+        return;
+    };
+    let guests: Vec<Guest> =
+        (0..BOOTS).map(|number| Guest::new(&format!("boot{number}"), 200 + number)).collect();
+    let (done, killer) = kill_again_and_again(parent);
+    let mut repeated = 0;
+    for guest in &guests {
+        let created = (0..CREATIONS_MAX).any(|attempt| {
+            repeated += u32::from(attempt > 0);
+            let made = tool("xl", ["create", "-q", &guest.config]);
+            if !made.status.success() {
+                let words = made.errors.lines().next().unwrap_or_default().to_owned();
+                fact(&format!("xl create {} failed: {words}", guest.name));
+                assert!(!words.is_empty(), "it says why");
+            }
+            made.status.success()
+        });
+        assert!(created, "a creation that is repeated works");
+    }
+    for guest in &guests {
+        ask_shell(&mut view(vnc_port(guest.domid())), 70);
+    }
+    drop(done);
+    let kills = killer.join().expect("every kill was survived");
+    fact(&format!("{BOOTS} guests booted through {kills} kills; {repeated} creations repeated"));
+    assert!(kills > 1, "it was killed amid them");
+}
+
+/// Kills the store again and again, until the sender is dropped; returns how often.
+fn kill_again_and_again(parent: Process) -> (Sender<()>, JoinHandle<u32>) {
+    let (done, is_done) = channel();
+    let killer = spawn(move || {
+        let mut kills = 0;
+        while is_done.recv_timeout(KILL_EVERY) == Err(RecvTimeoutError::Timeout) {
+            kill_store(parent);
+            kills += 1;
+        }
+        kills
+    });
+    (done, killer)
 }

@@ -20,12 +20,11 @@ Supported commands:
 \tcheck
 \thelp
 \tlive-update -f <program> | -c <options> | -s [-t <seconds>] [-F] | -a
-\tlog [on | off | +<switch> | -<switch>]
-\tlogfile <file>
+\tlog [on | off | +io | -io]
 \tquota [<domid> | set <name> <value>]
 \tquota-soft [set <name> <value>]
-\trate [set <name> <value>]
-\tmemreport [<file>]
+\trate [<domid> | set <name> <value>]
+\tmemreport
 \tprint <words>
 ";
 
@@ -90,6 +89,7 @@ impl Store {
                 "OK"
             }
             [b"rate"] => return Ok(text(rates(self.limits.rates))),
+            [b"rate", domain] => return self.control_spent(domain),
             [b"rate", b"set", name, value] => {
                 let value = number(value).ok_or(Refusal::NoCommand)?;
                 self.set_rate(name, value, now)?;
@@ -101,6 +101,16 @@ impl Store {
             _ => return Err(Refusal::NoCommand),
         };
         Ok(Answer::of(Reply::Text(text.as_bytes().to_vec())))
+    }
+
+    /// What a domain has paid, and dom0 would have, since the store's process began.
+    fn control_spent(&self, domain: &[u8]) -> Done {
+        let spent = match DomainId::parse(domain).map_err(|_| Refusal::NoDomain)? {
+            DomainId::DOM0 => self.unpaid,
+            domain => self.domains.get(&domain).ok_or(Refusal::NoDomain)?.budget.spent(),
+        };
+        let lines = [(spent.tokens, "tokens were taken"), (spent.waits, "requests had to wait")];
+        Ok(text(lines.map(|(count, words)| format!("{count:>12} {words}\n")).concat()))
     }
 
     /// Changes one of the rates, for every domain: those who wait may ask again.

@@ -183,6 +183,31 @@ fn another_rate_holds_at_once_and_neither_refills_nor_punishes() {
 }
 
 #[test]
+fn dom0_is_told_what_a_domain_has_paid() {
+    let mut world = slow();
+    let mut five = world.guest(5);
+    let said = |tokens, waits| {
+        format!("{tokens:>12} tokens were taken\n{waits:>12} requests had to wait\n|")
+    };
+    // The kick that the introduction brought.
+    assert_eq!(world.dom0("CONTROL rate|5|"), said(1, 0));
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.ask(&mut five, "TRANSACTION_START |"), "1|");
+    assert_eq!(world.dom0("CONTROL rate|5|"), said(21, 0));
+    five.send("READ none|");
+    five.send("READ none|");
+    world.run();
+    assert_eq!(world.dom0("CONTROL rate|5|"), said(21, 1));
+    world.pass(Duration::from_secs(1));
+    // Only the first had to: when it went, there were tokens for the second.
+    assert_eq!(world.dom0("CONTROL rate|5|"), said(23, 1));
+    // What dom0 asks for is counted as well, and costs it nothing.
+    let asked = world.dom0("CONTROL rate|0|");
+    assert!(asked.ends_with(&format!("{:>12} requests had to wait\n|", 0)), "{asked}");
+    assert_eq!(world.dom0("CONTROL rate|6|"), "ENOENT");
+}
+
+#[test]
 fn dom0s_kernel_is_not_limited() {
     let mut world = slow();
     for _ in 0..200 {
