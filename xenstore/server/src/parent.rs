@@ -475,18 +475,15 @@ impl Parent {
 
     /// Reads a signal: whether it says to end. That the store has ended is an error.
     fn is_told_to_end(&mut self) -> Result<bool, ParentError> {
-        if self.read_signal()? {
-            return Ok(true);
-        }
-        self.ending().map_or(Ok(false), Err)
-    }
-
-    /// Reads a signal: whether it says to end.
-    fn read_signal(&self) -> Result<bool, ParentError> {
         let signal = self.signals.read_signal().map_err(ParentError::Signals)?;
         let number = signal.and_then(|signal| i32::try_from(signal.ssi_signo).ok());
-        let signal = number.and_then(|number| Signal::try_from(number).ok());
-        Ok(matches!(signal, Some(Signal::SIGTERM | Signal::SIGINT)))
+        match number.and_then(|number| Signal::try_from(number).ok()) {
+            Some(Signal::SIGTERM | Signal::SIGINT) => Ok(true),
+            Some(_) | None => match self.ending() {
+                Some(ended) => Err(ended),
+                None => Ok(false),
+            },
+        }
     }
 
     /// How the store ended, where it has. What it had to say is passed on before.

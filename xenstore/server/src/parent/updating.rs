@@ -261,8 +261,7 @@ impl Parent {
     /// Has the store end, which has waited for it, and another one go on.
     fn follow(&mut self, options: &Options) -> Result<(), ParentError> {
         self.say(handover::grant)?;
-        let ended = self.wait_for_the_end();
-        if ended.is_none() {
+        if self.wait_for_the_end().is_none() {
             self.child.kill().map_err(ParentError::Attest)?;
             self.wait_for_the_end();
         }

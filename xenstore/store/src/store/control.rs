@@ -20,12 +20,11 @@ Supported commands:
 \tcheck
 \thelp
 \tlive-update -f <program> | -c <options> | -s [-t <seconds>] [-F] | -a
-\tlog [on | off | +<switch> | -<switch>]
-\tlogfile <file>
+\tlog [on | off | +io | -io]
 \tquota [<domid> | set <name> <value>]
 \tquota-soft [set <name> <value>]
 \trate [<domid> | set <name> <value>]
-\tmemreport [<file>]
+\tmemreport
 \tprint <words>
 ";
 
