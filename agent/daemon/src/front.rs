@@ -42,7 +42,7 @@ use tasks::Tasks;
 /// Everything that is kept for the network front.
 #[derive(Debug)]
 pub(crate) struct Front {
-    identity: Identity,
+    pub(crate) identity: Identity,
     ledger: Ledger,
     tasks: Tasks,
     /// Shared with the clients' own tasks, which open and close.

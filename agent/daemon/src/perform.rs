@@ -53,6 +53,7 @@ impl Agent {
                 let tie = Tie { domid: domain.number(), boot: self.boot, console_off };
                 let changes = self.records.book().own(vm, domain_uuid, tie, now_ms());
                 self.records.note(changes, Safety::Kept);
+                self.nics.changed();
             }
             Effect::Forget { life, domain, name, vm } => {
                 self.keepers.remove(&life);

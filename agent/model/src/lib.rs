@@ -1,4 +1,4 @@
-//! Records of the Management API (VM, console) and the agent's socket protocol.
+//! Records of the Management API (VM, console, VIF, PIF) and the agent's socket protocol.
 //!
 //! Values only: no socket, no file, no clock. The daemon keeps the records and answers; the
 //! command line asks by the list of [`Ask`], the network front by the shorter one of
@@ -8,6 +8,7 @@ mod audit;
 mod console;
 pub mod front;
 mod name;
+mod nic;
 mod object;
 mod protocol;
 mod reference;
@@ -17,6 +18,7 @@ mod vm;
 pub use audit::{ConverterAudit, Property};
 pub use console::{Console, ConsoleProtocol};
 pub use name::{Choice, choose};
+pub use nic::{Nic, NicKey, NicOwner};
 pub use object::{Class, ConsoleObject, HostObject, Map, Object, PoolObject, TaskObject, VmObject};
 pub use protocol::{
     Ask, ConsoleOpened, REPLY_MAX, REQUEST_MAX, Refusal, RefusalCode, Reply, VmMap,
