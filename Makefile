@@ -12,8 +12,10 @@ WEB           = $(wildcard agent/web/src/*) agent/web/build.mjs
 PROGRAMS      = xenwardend xenwarden-cli xenwarden-api xenwarden-login
 
 DESTDIR ?=
+# Those before which a VM's record has to be there.
+XAPI_HOOKS = vm-pre-start vm-pre-resume vm-pre-reboot vm-post-migrate
 
-.PHONY: build web page install install-store xen-probe demo test lint bench xenlab xenlab-core xenlab-shell xenlab-tool setup compiler clean
+.PHONY: build web page install install-hooks install-store xen-probe demo test lint bench xenlab xenlab-core xenlab-shell xenlab-tool setup compiler clean
 
 ## Every release program, in target/release.
 build: compiler
@@ -35,6 +37,13 @@ install:
 	install -D -m 644 packaging/xenwarden.toml $$kept
 	install -D -m 644 packaging/pam/xenwarden $(DESTDIR)/etc/pam.d/xenwarden
 	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system packaging/systemd/*.service
+
+## What xapi and libvirt call, each where it is: with neither, nothing is to be done.
+install-hooks:
+	@if [ -d $(DESTDIR)/etc/xapi.d ]; then for hook in $(XAPI_HOOKS); do \
+	  install -D -m 755 packaging/hooks/xapi $(DESTDIR)/etc/xapi.d/$$hook/50-xenwarden; done; fi
+	@if [ -d $(DESTDIR)/etc/libvirt ]; then \
+	  install -D -m 755 packaging/hooks/libvirt $(DESTDIR)/etc/libvirt/hooks/libxl.d/50-xenwarden; fi
 
 ## The same for our store in place of the distribution's.
 install-store:

@@ -5,6 +5,9 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::deadline::Deadline;
 
 /// A process, told apart from a later one of the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -191,6 +194,33 @@ impl Process {
                 .environment()
                 .is_ok_and(|pairs| pairs.iter().any(|(_, value)| value.contains(&*wanted)))
             || fs::read_link(self.file("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))
+    }
+}
+
+/// Who does nothing for so long sleeps: the pauses with which the agent lists domains again after
+/// one was introduced are shorter, and so is the rest of a thread that has waited for a device.
+const ASLEEP: Duration = Duration::from_secs(12);
+/// How long it may take to settle.
+const SETTLED_S: u64 = 240;
+
+/// Waits until none of the processes has run for a while.
+///
+/// # Panics
+/// When they go on being woken.
+pub fn sleep(processes: &[Process]) {
+    let deadline = Deadline::seconds(SETTLED_S);
+    let switches = || -> u64 {
+        processes.iter().map(|process| process.context_switches().expect("it runs")).sum()
+    };
+    loop {
+        let before = switches();
+        std::thread::sleep(ASLEEP);
+        // A thread that ends takes its count along.
+        let woken = switches().abs_diff(before);
+        if woken == 0 {
+            return;
+        }
+        assert!(deadline.left().is_some(), "woken {woken} times while nothing happened");
     }
 }
 

@@ -4,23 +4,16 @@
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use acceptance::deadline::Deadline;
 use acceptance::guest::{Console, Guest};
-use acceptance::proc::Process;
+use acceptance::proc::{Process, sleep};
 use acceptance::rfb::Viewer;
 use acceptance::store::Store;
 use acceptance::world::{Demo, kill_9, local};
 
 /// How long the agent may take to notice anything.
 const SOON: u64 = 60;
-/// Who does nothing for so long sleeps: the pauses with which the agent lists domains again after
-/// one was introduced are shorter.
-const ASLEEP: Duration = Duration::from_secs(12);
-/// How long it may take to settle.
-const SETTLED: u64 = 240;
-
 fn port(store: &mut Store, guest: &Guest) -> u16 {
     store.wait_until(Deadline::seconds(SOON), &guest.key("console/vnc-port"), |value| {
         value.and_then(|port| port.parse().ok())
@@ -42,23 +35,6 @@ fn is_halted(demo: &Demo, guest: &Guest) {
     Deadline::seconds(SOON).until(&format!("{} is halted", guest.name), || {
         (state(demo, guest) == "halted").then_some(())
     });
-}
-
-/// Waits until none of the processes has run for a while.
-fn sleep(processes: &[Process]) {
-    let deadline = Deadline::seconds(SETTLED);
-    let switches = || -> u64 {
-        processes.iter().map(|process| process.context_switches().expect("it runs")).sum()
-    };
-    loop {
-        let before = switches();
-        std::thread::sleep(ASLEEP);
-        let woken = switches() - before;
-        if woken == 0 {
-            return;
-        }
-        assert!(deadline.left().is_some(), "woken {woken} times while nothing happened");
-    }
 }
 
 #[test]

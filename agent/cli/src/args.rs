@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::console::EscapeKey;
 use crate::create::CreateArgs;
 use crate::demo;
+use crate::hook::HookArgs;
 
 /// Where the agent listens unless it is told otherwise.
 const AGENT_SOCKET: &str = "/run/xenwarden/agent.sock";
@@ -95,6 +96,24 @@ pub(crate) enum Command {
     /// web01.cfg, with xl's own options among them or after `--`. Without the agent's word the
     /// guest starts all the same, with a warning, and the exit code is 1.
     Create(CreateArgs),
+    /// Show network interfaces' settings: wanted, active, and why; exit 1 where they differ
+    ///
+    /// Settings are keys of other-config: ethtool-rx, -tx, -sg, -tso, -ufo, -gso, -gro, -lro and
+    /// -autoneg (on, true, off, false), -speed (Mb/s), -duplex (half, full), -advertise (0x...),
+    /// promiscuous (on, true, off, false) and mtu. Set them so: xe vif-param-set uuid=UUID
+    /// other-config:ethtool-tx=off
+    Nic {
+        /// A device, a uuid, or a VM's name
+        device: Option<String>,
+        /// Print JSON for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Be called by a toolstack when a VM's life changes
+    ///
+    /// Waits for the agent for a few seconds at most, logs to standard error, and exits 0 whatever
+    /// comes of it, unless told to be strict.
+    Hook(HookArgs),
     /// Make a record of a VM that hasn't run yet, and print its uuid
     Register {
         /// The VM's name

@@ -11,7 +11,9 @@ mod clock;
 mod console;
 mod create;
 mod demo;
+mod hook;
 mod list;
+mod nic;
 mod paint;
 mod span;
 mod status;
@@ -36,7 +38,7 @@ use crate::agent::{Agent, AgentError, Connection, vms};
 use crate::args::{Args, Command, agent_socket};
 use crate::choice::chosen;
 use crate::paint::Paint;
-use crate::visible::visible_lines;
+use crate::visible::{visible, visible_lines};
 
 /// Columns of a line where standard output is no terminal.
 const COLUMNS: usize = 100;
@@ -100,6 +102,8 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error>> {
         Command::List { json, all } => show_list(&socket, *json, *all),
         Command::Audit { json } => show_audit(&socket, *json),
         Command::Console { vm, escape } => Ok(console::open(&socket, vm, *escape)?),
+        Command::Nic { device, json } => show_nics(&socket, device.as_deref(), *json),
+        Command::Hook(hook) => Ok(hook::run(&socket, hook)),
         Command::Create(create) => Ok(create::run(&socket, create)?),
         Command::Register { name, uuid } => register(&socket, name, *uuid),
         Command::Forget { vm } => forget(&socket, vm),
@@ -135,6 +139,22 @@ fn show_list(socket: &Path, json: bool, all: bool) -> Result<ExitCode, Box<dyn E
         eprintln!("{talk}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn show_nics(socket: &Path, word: Option<&str>, json: bool) -> Result<ExitCode, Box<dyn Error>> {
+    let nics = nic::nics(&mut Connection::open(socket)?)?;
+    let shown = nic::chosen(&nics, word);
+    if let Some(word) = word.filter(|_| shown.is_empty()) {
+        let word = visible(word);
+        return Err(
+            format!("no network interface is {word}: a device, a uuid, or a VM's name").into()
+        );
+    }
+    match json {
+        true => print_as_it_is(&nic::json(&shown)?)?,
+        false => print(&nic::people(&shown))?,
+    }
+    Ok(verdict(nic::is_as_wanted(&shown)))
 }
 
 fn show_audit(socket: &Path, json: bool) -> Result<ExitCode, Box<dyn Error>> {

@@ -7,16 +7,19 @@ mod console;
 mod fields;
 mod format;
 mod grammar;
+mod nic;
+mod params;
 mod vm;
 
 use std::path::PathBuf;
 
 use uuid::Uuid;
-use xenwarden_model::{RefusalCode, Vm};
+use xenwarden_model::Vm;
 
 use crate::agent::{Agent, AgentError, vms};
 use crate::xe::format::Printed;
 pub(crate) use crate::xe::grammar::{Call, Surroundings};
+use crate::xe::params::Object;
 
 /// What `xe help` prints.
 const HELP: &str = "\
@@ -26,9 +29,12 @@ Usage: xe <command> [-s server] [-p port] [--minimal] [parameter=value ...]
   xe vm-param-set uuid=<uuid> other-config:disable_pv_vnc=1
   xe vm-param-set uuid=<uuid> xenstore-data:vm-data/foo=bar
   xe console-list vm-uuid=<uuid>
+  xe vif-param-set uuid=<uuid> other-config:ethtool-tx=off
 
 Commands
   console-list     [params=a,b|all] [field=value ...]
+  pif-list, pif-param-list, -get, -set, -add, -remove: as for VMs; other-config alone is set
+  vif-list, vif-param-list, -get, -set, -add, -remove: the same
   vm-list          [params=a,b|all] [field=value ...] [map:key=value ...]
   vm-param-list    uuid=
   vm-param-get     uuid= param-name= [param-key=]
@@ -57,19 +63,26 @@ pub(crate) enum XeError {
     /// The agent doesn't answer.
     #[error("Failed to contact a running management agent.\n{0}")]
     NoAgent(AgentError),
-    /// No VM has this uuid.
-    #[error("The uuid you supplied was invalid.\ntype: VM\nuuid: {0}")]
-    UnknownUuid(String),
+    /// No object of the class has this uuid.
+    #[error("The uuid you supplied was invalid.\ntype: {class}\nuuid: {uuid}")]
+    UnknownUuid {
+        /// The class, by its name in the API.
+        class: &'static str,
+        /// What was supplied.
+        uuid: String,
+    },
     /// A key that is there already.
     #[error(
         "You tried to add a key-value pair to a map, but that key is already there.\n\
-         type: VM\nparam_name: {map}\nuuid: {vm}\nkey: {key}"
+         type: {class}\nparam_name: {map}\nuuid: {uuid}\nkey: {key}"
     )]
     DuplicateKey {
+        /// The class, by its name in the API.
+        class: &'static str,
         /// The map, by its name in the API.
         map: &'static str,
-        /// The VM.
-        vm: Uuid,
+        /// The object.
+        uuid: Uuid,
         /// The key.
         key: String,
     },
@@ -96,29 +109,53 @@ impl From<AgentError> for XeError {
     }
 }
 
+/// What is done to objects of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deed {
+    List,
+    ParamList,
+    ParamGet,
+    ParamSet,
+    ParamAdd,
+    ParamRemove,
+}
+
 /// A command of the closed list, its parameters not yet looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Command {
     Help,
     ConsoleList,
-    VmList,
-    VmParamList,
-    VmParamGet,
-    VmParamSet,
-    VmParamAdd,
-    VmParamRemove,
+    Vm(Deed),
+    Vif(Deed),
+    Pif(Deed),
 }
 
-const COMMANDS: [(&str, Command); 8] = [
-    ("help", Command::Help),
-    ("console-list", Command::ConsoleList),
-    ("vm-list", Command::VmList),
-    ("vm-param-list", Command::VmParamList),
-    ("vm-param-get", Command::VmParamGet),
-    ("vm-param-set", Command::VmParamSet),
-    ("vm-param-add", Command::VmParamAdd),
-    ("vm-param-remove", Command::VmParamRemove),
+/// How each deed is called, behind the class's name.
+const DEEDS: [(&str, Deed); 6] = [
+    ("-list", Deed::List),
+    ("-param-list", Deed::ParamList),
+    ("-param-get", Deed::ParamGet),
+    ("-param-set", Deed::ParamSet),
+    ("-param-add", Deed::ParamAdd),
+    ("-param-remove", Deed::ParamRemove),
 ];
+
+impl Command {
+    fn parse(name: &str) -> Option<Self> {
+        let deed = |class: &str| {
+            let rest = name.strip_prefix(class)?;
+            DEEDS.iter().find(|(known, _)| *known == rest).map(|(_, deed)| *deed)
+        };
+        match name {
+            "help" => Some(Self::Help),
+            "console-list" => Some(Self::ConsoleList),
+            _ => None
+                .or_else(|| deed("vm").map(Self::Vm))
+                .or_else(|| deed("vif").map(Self::Vif))
+                .or_else(|| deed("pif").map(Self::Pif)),
+        }
+    }
+}
 
 /// Runs one command line and returns what goes to standard output. The agent is connected to only
 /// when the command needs it.
@@ -129,18 +166,17 @@ pub(crate) fn run<A: Agent>(
     let Some(name) = &call.command else {
         return Ok(HELP.to_owned());
     };
-    let found = COMMANDS.iter().find(|(known, _)| known == name);
-    let Some((_, command)) = found else {
+    let Some(command) = Command::parse(name) else {
         return Err(XeError::UnknownCommand(name.clone()));
     };
-    if *command == Command::Help {
+    if command == Command::Help {
         return Ok(HELP.to_owned());
     }
     if !call.is_for_this_host() {
         return Err(XeError::OtherServer);
     }
     let mut agent = connect(call.agent.as_ref())?;
-    let printed = perform(*command, call, &mut agent)?;
+    let printed = perform(command, call, &mut agent)?;
     Ok(printed.text(call.is_minimal()))
 }
 
@@ -148,30 +184,20 @@ fn perform(command: Command, call: &Call, agent: &mut impl Agent) -> Result<Prin
     match command {
         Command::Help => Ok(Printed::Nothing),
         Command::ConsoleList => console::list(call, &vms(agent)?),
-        Command::VmList => vm::list(call, &vms(agent)?),
-        Command::VmParamList => vm::param_list(call, &vms(agent)?),
-        Command::VmParamGet => vm::param_get(call, &vms(agent)?),
-        Command::VmParamSet => vm::param_set(call, agent),
-        Command::VmParamAdd => vm::param_add(call, agent),
-        Command::VmParamRemove => vm::param_remove(call, agent),
+        Command::Vm(deed) => do_deed::<Vm>(deed, call, agent),
+        Command::Vif(deed) => do_deed::<nic::Vif>(deed, call, agent),
+        Command::Pif(deed) => do_deed::<nic::Pif>(deed, call, agent),
     }
 }
 
-/// The VM of the parameter `uuid`.
-fn vm_of<'a>(call: &Call, vms: &'a [Vm]) -> Result<&'a Vm, XeError> {
-    let text = call.required("uuid")?;
-    let unknown = || XeError::UnknownUuid(text.to_owned());
-    let uuid = Uuid::try_parse(text).map_err(|_| unknown())?;
-    vms.iter().find(|vm| vm.uuid == uuid).ok_or_else(unknown)
-}
-
-/// A refusal, in the original's words where it has some.
-fn refused(error: AgentError, vm: Uuid) -> XeError {
-    match error {
-        AgentError::Refused(refusal) if refusal.code == RefusalCode::UnknownVm => {
-            XeError::UnknownUuid(vm.to_string())
-        }
-        other => other.into(),
+fn do_deed<T: Object>(deed: Deed, call: &Call, agent: &mut impl Agent) -> Result<Printed, XeError> {
+    match deed {
+        Deed::List => params::list::<T>(call, agent),
+        Deed::ParamList => params::param_list::<T>(call, agent),
+        Deed::ParamGet => params::param_get::<T>(call, agent),
+        Deed::ParamSet => params::param_set::<T>(call, agent),
+        Deed::ParamAdd => params::param_add::<T>(call, agent),
+        Deed::ParamRemove => params::param_remove::<T>(call, agent),
     }
 }
 

@@ -101,6 +101,11 @@ fn answer(ask: &Ask, world: &mut World, given: &mut Option<OwnedFd>) -> Reply {
             problems: world.problems.clone(),
         })),
         Ask::Vms => Reply::Vms(world.vms.clone()),
+        Ask::Nics => Reply::Nics(Vec::new()),
+        Ask::AddVif { .. } | Ask::SetNicKey { .. } | Ask::RemoveNicKey { .. } => {
+            world.changes.push(ask.clone());
+            Reply::Registered(Uuid::from_u128(11))
+        }
         Ask::Audit => Reply::Audit(world.audits.clone()),
         Ask::Register { uuid, .. } => Reply::Registered(uuid.unwrap_or(Uuid::from_u128(9))),
         Ask::Forget { .. } | Ask::SetKey { .. } | Ask::RemoveKey { .. } | Ask::SetName { .. } => {
@@ -455,4 +460,111 @@ fn a_demo_says_clearly_that_it_needs_root() {
         "xenwarden: the demo needs root, because it confines its converters; \
          try: sudo xenwarden demo\n"
     );
+}
+
+/// Runs a hook with an input, as a toolstack does; how long it took is returned as well.
+fn hook(agent: &Agent, words: &[&str], input: &str) -> (Output, std::time::Duration) {
+    let words = [&["hook"], words].concat();
+    let began = std::time::Instant::now();
+    let mut child = agent
+        .command(&words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // A hook that has no use for its input may have ended before.
+    let _gone = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    (child.wait_with_output().expect("it ends"), began.elapsed())
+}
+
+const XML: &str = r#"<domain type='xen'><name>mail</name>
+<uuid>00000000-0000-0000-0000-000000000007</uuid>
+<metadata><x:xenwarden xmlns:x="https://github.com/xenwarden/xenwarden">
+<x:other-config key="disable_pv_vnc" value="1"/>
+<x:vif device="0"><x:other-config key="ethtool-tx" value="off"/></x:vif>
+</x:xenwarden></metadata></domain>"#;
+
+#[test]
+fn libvirts_hook_brings_a_domains_keys_before_it_starts() {
+    let agent = Agent::playing(World::default());
+    let words = ["libvirt", "mail", "prepare", "begin", "-"];
+    let (output, _) = hook(&agent, &words, XML);
+    assert_eq!(
+        (output.status.code(), out(&output), talk(&output)),
+        (Some(0), "".into(), "".into())
+    );
+    let vm = Uuid::from_u128(7);
+    assert_eq!(
+        agent.changes(),
+        [
+            Ask::AddVif { vm, device: 0 },
+            Ask::SetKey {
+                vm,
+                map: xenwarden_model::VmMap::OtherConfig,
+                key: "disable_pv_vnc".into(),
+                value: "1".into()
+            },
+            Ask::SetNicKey {
+                nic: Uuid::from_u128(11),
+                key: "ethtool-tx".into(),
+                value: "off".into()
+            },
+        ]
+    );
+    let (output, _) = hook(&agent, &["libvirt", "mail", "stopped", "end", "-"], XML);
+    assert!(output.status.success());
+    assert_eq!(agent.changes().len(), 3, "what has stopped brings nothing");
+}
+
+#[test]
+fn no_hook_stops_a_vm_unless_it_is_strict_whatever_is_wrong() {
+    let agent = Agent::playing(World::default());
+    let uuid = "00000000-0000-0000-0000-000000000007";
+    let xapi = ["xapi", "vm-pre-start", "-vmuuid", uuid, "-reason", "none"];
+    assert_eq!(talk(&hook(&agent, &xapi, "").0), "");
+    let none = ["--agent", "/nonexistent/agent.sock"];
+    for words in [
+        [&none[..], &xapi].concat(),
+        vec!["libvirt", "mail", "prepare", "begin", "-"],
+        vec!["xapi", "vm-pre-start", "-vmuuid", "nonsense"],
+        vec!["xapi"],
+        vec!["xl", "one"],
+        vec!["another"],
+    ] {
+        let (output, _) = hook(&agent, &words, "<domain>");
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", talk(&output));
+        assert_eq!(talk(&output).lines().count(), 1, "{words:?}: {}", talk(&output));
+        assert_eq!(out(&output), "");
+        let strict = [&["--strict"], &words[..]].concat();
+        let (output, _) = hook(&agent, &strict, "<domain>");
+        assert_eq!(output.status.code(), Some(3), "{words:?}: {}", talk(&output));
+    }
+}
+
+#[test]
+fn a_hook_waits_no_longer_than_it_is_told_for_an_agent_that_hangs_or_an_input_without_end() {
+    let agent = Agent::playing(World::default());
+    // Somebody listens, and never answers.
+    let silent = agent.folder.path().join("silent.sock");
+    let _listener = UnixListener::bind(&silent).expect("a socket");
+    let silent = silent.to_str().expect("a path");
+    let uuid = "00000000-0000-0000-0000-000000000007";
+    let words = ["--wait", "1", "--agent", silent, "xapi", "vm-pre-start", "-vmuuid", uuid];
+    let (output, took) = hook(&agent, &words, "");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(talk(&output).contains("it was not done within 1 s; it goes on"), "{}", talk(&output));
+    assert!(took < std::time::Duration::from_secs(20), "{took:?}");
+
+    let mut endless = agent
+        .command(&["hook", "--wait", "1", "--strict", "libvirt", "mail", "prepare", "begin", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let input = endless.stdin.take();
+    let status = endless.wait().expect("it ends with its input open");
+    assert_eq!(status.code(), Some(3));
+    drop(input);
 }

@@ -22,6 +22,7 @@ use crate::effect::Ports;
 use crate::front::{LoggingIn, Opening, may_open_the_hosts};
 use crate::graphics::{Claim, Listeners};
 use crate::host::{Entry, Life};
+use crate::nic::NicsDraft;
 use crate::record::Record;
 use crate::run::{Agent, now_ms};
 use crate::vm_data;
@@ -43,6 +44,8 @@ pub(crate) enum Draft {
     Graphics(ConsoleOpened, DomainId, Claim),
     /// A log-in, whose password is to be looked at.
     Login(Box<LoggingIn>),
+    /// Network interfaces, but for their devices.
+    Nics(NicsDraft),
     /// A console to open for a session.
     Open(Opening),
 }
@@ -53,6 +56,10 @@ impl Agent {
         let done = match ask {
             Ask::Status => return self.draft_status(),
             Ask::Vms => return Draft::Vms(self.vms()),
+            Ask::Nics => return self.draft_nics(),
+            Ask::AddVif { vm, device } => self.add_vif(vm, device),
+            Ask::SetNicKey { nic, key, value } => self.change_nic_key(nic, &key, Some(value)),
+            Ask::RemoveNicKey { nic, key } => self.change_nic_key(nic, &key, None),
             Ask::Audit => {
                 self.attested_at = Some(Instant::now());
                 return Draft::Audit(self.draft_audit());

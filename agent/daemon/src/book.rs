@@ -9,7 +9,8 @@ use uuid::Uuid;
 use xenwarden_model::{Refusal, RefusalCode, VmMap};
 
 use crate::domain::Wanted;
-use crate::record::{Change, Record, Tie};
+use crate::nic::{VIFS_MAX, Vif};
+use crate::record::{Change, Record, Tie, VifRecord};
 use crate::sighting::NAME_MAX;
 
 /// The most bytes of a key: no longer key or value crosses the store's wire.
@@ -165,6 +166,7 @@ impl Book {
             is_control_domain,
             other_config: BTreeMap::new(),
             xenstore_data: BTreeMap::new(),
+            vifs: BTreeMap::new(),
             touched: is_control_domain,
             uuid_changes: halted_namesake && !newcomer.name.is_empty() && !is_control_domain,
             domain_uuid: newcomer.uuid,
@@ -217,6 +219,7 @@ impl Book {
             is_control_domain: false,
             other_config: BTreeMap::new(),
             xenstore_data: BTreeMap::new(),
+            vifs: BTreeMap::new(),
             touched: true,
             uuid_changes: uuid.is_none(),
             domain_uuid: vm,
@@ -285,6 +288,58 @@ impl Book {
         if record.map_mut(map).remove(key).is_none() {
             return Ok(Vec::new());
         }
+        record.touched = true;
+        Ok(vec![Change::Put(vm, Box::new(record))])
+    }
+
+    /// Takes the network interfaces of a VM's domain into its record. One that is gone stays: it
+    /// may be plugged again, and a VM that ends unplugs them one by one.
+    pub(crate) fn see_vifs(&self, vm: Uuid, seen: &BTreeMap<u16, Vif>) -> Vec<Change> {
+        let Some(record) = self.records.get(&vm) else { return Vec::new() };
+        let mut vifs = record.vifs.clone();
+        for (devid, vif) in seen {
+            if vifs.len() >= VIFS_MAX && !vifs.contains_key(devid) {
+                continue;
+            }
+            let kept = vifs.entry(*devid).or_default();
+            kept.mac = vif.mac_text().or(kept.mac.take());
+            kept.network = vif.bridge.clone().or(kept.network.take());
+        }
+        if record.vifs == vifs {
+            return Vec::new();
+        }
+        vec![Change::Put(vm, Box::new(Record { vifs, ..record.clone() }))]
+    }
+
+    /// Makes the record of a VM's network interface that isn't plugged yet, where there is none.
+    pub(crate) fn add_vif(&self, vm: Uuid, devid: u16) -> Result<Vec<Change>, Refusal> {
+        let mut record = self.known(vm)?.clone();
+        if record.vifs.contains_key(&devid) {
+            return Ok(Vec::new());
+        }
+        if record.vifs.len() >= VIFS_MAX {
+            let text = format!("VM {} has {VIFS_MAX} network interfaces", quoted(&record.name));
+            return Err(refusal(RefusalCode::RecordLimit, text));
+        }
+        record.vifs.insert(devid, VifRecord::default());
+        record.touched = true;
+        Ok(vec![Change::Put(vm, Box::new(record))])
+    }
+
+    /// Sets one key of a VM's network interface (`Some`), or removes it.
+    pub(crate) fn change_vif_key(
+        &self,
+        vm: Uuid,
+        devid: u16,
+        key: &str,
+        value: Option<String>,
+    ) -> Result<Vec<Change>, Refusal> {
+        let mut record = self.known(vm)?.clone();
+        let Some(VifRecord { other_config, .. }) = record.vifs.get_mut(&devid) else {
+            let text = format!("VM {} has no network interface {devid}", quoted(&record.name));
+            return Err(refusal(RefusalCode::UnknownNic, text));
+        };
+        change_key(other_config, key, value)?;
         record.touched = true;
         Ok(vec![Change::Put(vm, Box::new(record))])
     }
@@ -386,6 +441,25 @@ pub(crate) fn refuse_nameless(key: &str) -> Result<(), Refusal> {
     }
 }
 
+/// Sets one key of a map (`Some`), or removes it, within the map's bounds.
+pub(crate) fn change_key(
+    map: &mut BTreeMap<String, String>,
+    key: &str,
+    value: Option<String>,
+) -> Result<(), Refusal> {
+    refuse_nameless(key)?;
+    match value {
+        Some(value) => {
+            map.insert(key.to_owned(), value);
+            refuse_large(Some(key), map)
+        }
+        None => {
+            map.remove(key);
+            Ok(())
+        }
+    }
+}
+
 /// Refuses a map that is over its bounds: because of one key that was set, or as a whole.
 pub(crate) fn refuse_large(
     set: Option<&str>,
@@ -410,7 +484,7 @@ pub(crate) fn refuse_large(
 }
 
 /// Text of others within a message: escaped, and cut.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut head: String = text.chars().take(QUOTED_MAX).collect();
     if head.len() < text.len() {
         head.push('…');

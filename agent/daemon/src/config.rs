@@ -33,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) converters: Converters,
     pub(crate) device_models: DeviceModels,
     pub(crate) host_console: HostConsole,
+    pub(crate) nics: Nics,
     pub(crate) screens: Screens,
     pub(crate) records: Records,
     /// `[limits]`
@@ -110,6 +111,13 @@ pub(crate) struct DeviceModels {
 pub(crate) struct HostConsole {
     /// Who puts a login at the control domain's own console.
     pub(crate) login: HostLogin,
+}
+
+/// `[nics]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Nics {
+    /// Devices that are the host's, beside those with hardware behind them, bonds and VLANs.
+    pub(crate) host_devices: Vec<String>,
 }
 
 /// `[screens]`
@@ -245,6 +253,13 @@ impl Config {
             converters: document.section("converters", parse_converters),
             device_models: document.section("device_models", parse_device_models),
             host_console: document.section("host_console", parse_host_console),
+            nics: document.section("nics", |keys| Nics {
+                host_devices: keys
+                    .words("host_devices", "")
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
+            }),
             screens: document.section("screens", |keys| Screens {
                 keep_days: keys.number("keep_days", 30, 1..=36_500),
             }),

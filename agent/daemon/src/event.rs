@@ -7,7 +7,7 @@ use xenwarden_model::front::Call;
 
 use crate::answer::Draft;
 use crate::host::Life;
-use crate::{converter, store};
+use crate::{converter, nic, store};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) enum Event {
     Converter(Life, converter::Report),
     /// The rest of a life is over.
     Due(Life),
+    /// The host's network interfaces are others.
+    Nics(nic::Hosts),
     /// A client asks something.
     Asked(Question),
     /// Time has passed: records and screens grow old.
@@ -39,10 +41,14 @@ impl Event {
                     | Ask::Forget { .. }
                     | Ask::SetKey { .. }
                     | Ask::RemoveKey { .. }
+                    | Ask::AddVif { .. }
+                    | Ask::SetNicKey { .. }
+                    | Ask::RemoveNicKey { .. }
                     | Ask::SetName { .. } => true,
                     Ask::Status
                     | Ask::Vms
                     | Ask::Audit
+                    | Ask::Nics
                     | Ask::Ready { .. }
                     | Ask::Console { .. } => false,
                 },
@@ -63,7 +69,7 @@ impl Event {
                     | Call::Close { .. } => false,
                 },
             },
-            Self::Tell | Self::End => false,
+            Self::Nics(_) | Self::Tell | Self::End => false,
         }
     }
 }

@@ -56,6 +56,7 @@ impl Draft {
                 let (reply, descriptor, open) = opening.finish().await;
                 return Finished { reply, descriptor, open };
             }
+            Self::Nics(nics) => (nics.finish().await, None),
             Self::Vms(vms) => (Reply::Vms(finish_vms(vms).await), None),
             Self::Status(mut status, keepers) => {
                 let states = ask_all(keepers.iter(), Command::State).await;

@@ -44,7 +44,7 @@ use visits::Visits;
 /// Everything that is kept for the network front.
 #[derive(Debug)]
 pub(crate) struct Front {
-    identity: Identity,
+    pub(crate) identity: Identity,
     ledger: Ledger,
     tasks: Tasks,
     /// Shared with the clients' own tasks, which open and close.

@@ -43,11 +43,16 @@ impl Agent {
                 Vec::new()
             }
             store::Report::Ended(domain) => {
+                self.nics.forget(domain);
                 self.store.forget(domain);
                 self.host.end(domain)
             }
             store::Report::Seen { domain, sighting, written } => {
                 self.see(domain, &sighting, written)
+            }
+            store::Report::Nics { domain, vifs } => {
+                self.nics.see(domain, vifs);
+                Vec::new()
             }
             store::Report::Written { domain, generation } => {
                 self.store.note_written(domain, generation);
@@ -163,6 +168,7 @@ impl Agent {
             let changes = nodes.into_iter().map(|(path, value)| (path, Some(value))).collect();
             self.store.change_data(domain, changes);
         }
+        self.nics.changed();
         let screen = if first { SavedBy::Earlier } else { SavedBy::This };
         self.host.meet(domain, sighting.uuid, vm, wanted, screen)
     }

@@ -24,6 +24,7 @@ mod hear;
 mod host;
 mod host_console;
 mod journal;
+mod nic;
 mod notify;
 mod paths;
 mod perform;

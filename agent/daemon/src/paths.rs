@@ -65,6 +65,16 @@ pub(crate) fn vm_name(vm: Uuid) -> Path {
     known(&format!("/vm/{vm}/name"))
 }
 
+/// The directory of the control domain's ends of a domain's network interfaces.
+pub(crate) fn nics(domain: DomainId) -> Path {
+    below(DomainId::DOM0, &format!("backend/vif/{domain}"))
+}
+
+/// A key of one of these.
+pub(crate) fn nic_key(domain: DomainId, devid: u16, key: &'static str) -> Path {
+    below(DomainId::DOM0, &format!("backend/vif/{domain}/{devid}/{key}"))
+}
+
 /// The directory of data for the guest.
 pub(crate) fn vm_data(domain: DomainId) -> Path {
     below(domain, "vm-data")
@@ -88,6 +98,7 @@ mod tests {
         assert_eq!(domains().as_str(), "/local/domain");
         assert_eq!(mark().as_str(), "/tool/xenwarden");
         assert_eq!(vm_name(Uuid::nil()).components().count(), 3);
+        assert_eq!(nic_key(DomainId::MAX, 0, "mac").components().count(), 8);
         for path in [
             console,
             console_tty,

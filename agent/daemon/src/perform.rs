@@ -59,6 +59,7 @@ impl Agent {
                 let changes = self.records.book().own(vm, domain_uuid, tie, now_ms());
                 self.records.note(changes, Safety::Kept);
                 self.front.visits.borrow_mut().returned(vm);
+                self.nics.changed();
             }
             Effect::Forget { life, domain, name, vm } => {
                 // Those of its device model, and all where there was no converter.

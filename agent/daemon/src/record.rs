@@ -27,6 +27,9 @@ pub(crate) struct Record {
     /// `xenstore_data`
     #[serde(default)]
     pub(crate) xenstore_data: BTreeMap<String, String>,
+    /// Its network interfaces, by number.
+    #[serde(default)]
+    pub(crate) vifs: BTreeMap<u16, VifRecord>,
     /// Whether a person or program made or changed it: such a record goes only when told to.
     pub(crate) touched: bool,
     /// Whether its domains come with a new uuid each time: it was registered without one, or made
@@ -38,6 +41,18 @@ pub(crate) struct Record {
     pub(crate) seen_ms: u64,
     /// The domain that it was last seen with.
     pub(crate) tie: Option<Tie>,
+}
+
+/// A VM's network interface, as it is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VifRecord {
+    /// The address that it was last seen with.
+    pub(crate) mac: Option<String>,
+    /// The bridge that it was last seen at.
+    pub(crate) network: Option<String>,
+    /// `other_config`
+    #[serde(default)]
+    pub(crate) other_config: BTreeMap<String, String>,
 }
 
 /// A domain, and what was decided when it was first seen.

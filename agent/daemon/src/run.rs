@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::spawn_local;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 use uuid::Uuid;
 use vncterm_launch::Terminal;
@@ -24,6 +25,7 @@ use crate::front::{Front, IdentityFault, TOLD_AFTER};
 use crate::graphics::Claim;
 use crate::host::{Host, Life};
 use crate::host_console::Login;
+use crate::nic::{self, Nics};
 use crate::ready::Waiting;
 use crate::records::Records;
 use crate::serve::{self, ServeError};
@@ -106,6 +108,8 @@ pub(crate) struct Agent {
     pub(crate) login: Login,
     /// Where that is, if a converter of an earlier agent has it.
     pub(crate) adopted_host_terminal: Option<Terminal>,
+    /// What is known of network interfaces.
+    pub(crate) nics: Nics,
     /// What is kept for the network front.
     pub(crate) front: Front,
     /// When the front's objects were last made; none where anything may have changed since.
@@ -119,6 +123,7 @@ struct Sources {
     store: mpsc::UnboundedReceiver<store::Report>,
     converters: mpsc::UnboundedReceiver<(Life, converter::Report)>,
     questions: mpsc::Receiver<Question>,
+    nics: mpsc::UnboundedReceiver<nic::Hosts>,
     ages: Interval,
     terminate: Signal,
     interrupt: Signal,
@@ -147,6 +152,10 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let (converter_reports, converters) = mpsc::unbounded_channel();
     let socket = config.xenstore.socket.clone();
     let store_handle = Store::open(socket, config.limits, store_reports);
+    let (nic_orders, nics_ordered) = mpsc::unbounded_channel();
+    let (nic_hosts, nics) = mpsc::unbounded_channel();
+    let host_devices = config.nics.host_devices.clone();
+    spawn_local(nic::keep(host_devices, nics_ordered, nic_hosts));
     let mut ages = interval(AGE_EVERY);
     ages.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let login = config.host_console.login.clone().on_this_host();
@@ -170,6 +179,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         waiting: Vec::new(),
         login,
         adopted_host_terminal: None,
+        nics: Nics::new(nic_orders),
         front,
         front_seen: None,
         front_due: None,
@@ -178,7 +188,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     notify::ready();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "xenwardend is ready");
     let sources =
-        Sources { store, converters, questions: asked, ages, terminate, interrupt, hang_up };
+        Sources { store, converters, questions: asked, nics, ages, terminate, interrupt, hang_up };
     agent.serve(sources).await;
     Ok(())
 }
@@ -199,6 +209,10 @@ impl Agent {
                     self.hear_question(question);
                     Vec::new()
                 }
+                Event::Nics(hosts) => {
+                    self.nics.see_hosts(hosts);
+                    Vec::new()
+                }
                 Event::Tell => {
                     self.front_due = None;
                     self.refresh_front();
@@ -214,6 +228,7 @@ impl Agent {
             for effect in effects {
                 self.perform(effect);
             }
+            self.tell_wishes();
             self.answer_waiting();
             if is_news {
                 self.front_seen = None;
@@ -305,6 +320,7 @@ impl Sources {
             Some(report) = self.store.recv() => Event::Store(report),
             Some((life, report)) = self.converters.recv() => Event::Converter(life, report),
             Some(question) = self.questions.recv() => Event::Asked(question),
+            Some(hosts) = self.nics.recv() => Event::Nics(hosts),
             life = due => Event::Due(life),
             () = told => Event::Tell,
             _ = self.ages.tick() => Event::Age,

@@ -15,6 +15,7 @@ use xenstore_client::ClientError;
 use xenstore_wire::{DomainId, Path};
 
 use crate::effect::Ports;
+use crate::nic::Vif;
 use crate::sighting::Sighting;
 
 mod caretaker;
@@ -50,6 +51,13 @@ pub(crate) enum Report {
         sighting: Sighting,
         /// How often its tty's node was seen to be written.
         written: u32,
+    },
+    /// A domain's network interfaces were looked at.
+    Nics {
+        /// The domain.
+        domain: DomainId,
+        /// What is there, by number.
+        vifs: BTreeMap<u16, Vif>,
     },
     /// A data order was carried out.
     Written {

@@ -1,4 +1,4 @@
-//! Records of the Management API (VM, console) and the agent's socket protocol.
+//! Records of the Management API (VM, console, VIF, PIF) and the agent's socket protocol.
 //!
 //! Values only: no socket, no file, no clock. The daemon keeps the records and answers; the
 //! command line asks by the list of [`Ask`], the network front by the shorter one of
@@ -9,6 +9,7 @@ mod closing;
 mod console;
 pub mod front;
 mod name;
+mod nic;
 mod object;
 mod protocol;
 mod reference;
@@ -19,6 +20,7 @@ pub use audit::{ConverterAudit, Property};
 pub use closing::Closing;
 pub use console::{Console, ConsoleProtocol};
 pub use name::{Choice, choose};
+pub use nic::{Nic, NicKey, NicOwner};
 pub use object::{Class, ConsoleObject, HostObject, Map, Object, PoolObject, TaskObject, VmObject};
 pub use protocol::{
     Ask, ConsoleOpened, REPLY_MAX, REQUEST_MAX, Refusal, RefusalCode, Reply, VmMap,

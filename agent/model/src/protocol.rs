@@ -11,6 +11,7 @@ use crate::audit::ConverterAudit;
 use crate::closing::Closing;
 use crate::console::ConsoleProtocol;
 use crate::front::{Changes, Moment, Opened, SessionInfo};
+use crate::nic::Nic;
 use crate::reference::Reference;
 use crate::status::Status;
 use crate::vm::{ConsoleState, Vm};
@@ -69,6 +70,32 @@ pub enum Ask {
         /// The domain, which may come into sight later.
         domid: u16,
     },
+    /// Every network interface, as its device is now.
+    Nics,
+    /// Make the record of a VM's network interface that isn't plugged yet; one that is there
+    /// already is no error.
+    AddVif {
+        /// The VM.
+        vm: Uuid,
+        /// Its number among the VM's.
+        device: u16,
+    },
+    /// Set one key of a network interface's `other_config`. A setting that can't be is refused.
+    SetNicKey {
+        /// The interface.
+        nic: Uuid,
+        /// The key.
+        key: String,
+        /// Its value.
+        value: String,
+    },
+    /// Remove one key of a network interface's `other_config`; a key that is not there is no error.
+    RemoveNicKey {
+        /// The interface.
+        nic: Uuid,
+        /// The key.
+        key: String,
+    },
     /// Rename a VM's record while it is halted.
     SetName {
         /// The VM.
@@ -106,8 +133,10 @@ pub enum Reply {
     Vms(Vec<Vm>),
     /// To [`Ask::Audit`].
     Audit(Vec<ConverterAudit>),
-    /// To [`Ask::Register`]: the record's uuid.
+    /// To [`Ask::Register`] and [`Ask::AddVif`]: the record's uuid.
     Registered(Uuid),
+    /// To [`Ask::Nics`], guests' first, by VM and number.
+    Nics(Vec<Nic>),
     /// To [`Ask::Ready`]: what the console does.
     Ready(ConsoleState),
     /// It is done.
@@ -167,6 +196,8 @@ pub enum RefusalCode {
     Malformed,
     /// There is no such VM.
     UnknownVm,
+    /// There is no such network interface.
+    UnknownNic,
     /// There is no such object, or it has no such map.
     UnknownObject,
     /// User and password don't fit together.

@@ -14,6 +14,7 @@ fn record(name: &str) -> Record {
         is_control_domain: false,
         other_config: BTreeMap::from([("key \u{0} ü".to_owned(), "value\n".to_owned())]),
         xenstore_data: BTreeMap::new(),
+        vifs: BTreeMap::new(),
         touched: true,
         uuid_changes: false,
         domain_uuid: Uuid::from_u128(1),

@@ -1,8 +1,9 @@
 //! Who this host is to the API's clients: uuids made once, the secret of its references, and the
-//! keys that clients have set on host and pool.
+//! keys that clients have set on host, pool and the host's network interfaces.
 //!
 //! One small file below the state folder, written anew and renamed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,8 +17,8 @@ use xenwarden_model::{Class, Map, Reference};
 const FILE: &str = "identity.json";
 /// A new one under way.
 const NEW_FILE: &str = "identity.json.new";
-/// A longer file was not written here: two maps of the largest size, escaped.
-const BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// A longer file was not written here: a few maps of the largest size, escaped.
+const BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Why this host does not know who it is.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +55,9 @@ struct Kept {
     host_other_config: Map,
     #[serde(default)]
     pool_other_config: Map,
+    /// Keys of the host's network interfaces, by what each is known by.
+    #[serde(default)]
+    pif_other_config: BTreeMap<String, Map>,
 }
 
 /// Who this host is.
@@ -86,6 +90,7 @@ impl Identity {
                     pool_name: hostname.to_owned(),
                     host_other_config: Map::new(),
                     pool_other_config: Map::new(),
+                    pif_other_config: BTreeMap::new(),
                 };
                 let identity = Self { kept, folder };
                 identity.write(&identity.kept)?;
@@ -135,6 +140,24 @@ impl Identity {
             Class::Host => kept.host_other_config = entries,
             Class::Pool => kept.pool_other_config = entries,
             Class::Vm | Class::Console | Class::Task => return Ok(()),
+        }
+        self.write(&kept)?;
+        self.kept = kept;
+        Ok(())
+    }
+
+    /// Keys of the host's network interfaces, by what each is known by.
+    pub(crate) fn pifs(&self) -> &BTreeMap<String, Map> {
+        &self.kept.pif_other_config
+    }
+
+    /// Replaces the keys of one of them, once they are on the disk.
+    pub(crate) fn set_pif(&mut self, known_by: &str, entries: Map) -> Result<(), IdentityFault> {
+        let mut kept = self.kept.clone();
+        if entries.is_empty() {
+            kept.pif_other_config.remove(known_by);
+        } else {
+            kept.pif_other_config.insert(known_by.to_owned(), entries);
         }
         self.write(&kept)?;
         self.kept = kept;

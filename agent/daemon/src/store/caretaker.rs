@@ -14,6 +14,7 @@ use xenstore_wire::{Access, DomainId, ErrorCode, Path, Permissions};
 
 mod guest_data;
 mod look;
+mod nics;
 
 use super::desk::{Desk, Work};
 use super::session::{guest_watch, key_watches};
@@ -142,6 +143,7 @@ impl Caretaker {
     async fn carry_out(&mut self, work: Work) -> Result<(), StoreFault> {
         match work {
             Work::Look => self.look().await,
+            Work::LookAtNics => self.look_at_nics().await,
             Work::Publish(ports) => self.publish(ports).await,
             Work::Retract(ports) => self.retract(ports).await,
             Work::Data(nodes) => {

@@ -27,6 +27,8 @@ pub(super) enum Work {
     Retract(Ports),
     /// Look at the keys.
     Look,
+    /// Look at the network interfaces.
+    LookAtNics,
     /// Read `vm-data` back; how many events of the guest's called for it.
     ReadBack(u32),
 }
@@ -44,6 +46,7 @@ struct Waiting {
     generation: u64,
     ports: VecDeque<Work>,
     look: bool,
+    nics: bool,
     guest_events: u32,
     written: u32,
 }
@@ -76,6 +79,12 @@ impl Desk {
     /// The domain's keys may have changed.
     pub(super) fn look(&self) {
         self.waiting().look = true;
+        self.changed.notify_one();
+    }
+
+    /// The domain's network interfaces may have changed.
+    pub(super) fn nics_changed(&self) {
+        self.waiting().nics = true;
         self.changed.notify_one();
     }
 
@@ -129,6 +138,9 @@ impl Waiting {
         }
         if std::mem::take(&mut self.look) {
             return Some(Work::Look);
+        }
+        if std::mem::take(&mut self.nics) {
+            return Some(Work::LookAtNics);
         }
         match self.guest_events {
             0 => None,

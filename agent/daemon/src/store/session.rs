@@ -29,6 +29,7 @@ const INTRODUCED: &[u8] = b"introduced";
 const RELEASED: &[u8] = b"released";
 /// Tokens of one domain's watches: this and its number.
 const KEYS: &str = "keys/";
+const NICS: &str = "nics/";
 const GUEST: &str = "guest/";
 
 /// Both connections, and who works with them.
@@ -66,6 +67,7 @@ enum Meaning {
     Introduced,
     Released,
     Keys(DomainId),
+    Nics(DomainId),
     Guest(DomainId),
     Nothing,
 }
@@ -79,6 +81,8 @@ fn meaning(token: &Token) -> Meaning {
         Meaning::Released
     } else if let Some(domain) = text.strip_prefix(KEYS).and_then(number) {
         Meaning::Keys(domain)
+    } else if let Some(domain) = text.strip_prefix(NICS).and_then(number) {
+        Meaning::Nics(domain)
     } else if let Some(domain) = text.strip_prefix(GUEST).and_then(number) {
         Meaning::Guest(domain)
     } else {
@@ -92,7 +96,7 @@ fn watch(name: impl Into<Name>, token: &[u8]) -> Watch {
 }
 
 /// The watches on a domain's keys that its toolstack writes.
-pub(super) fn key_watches(domain: DomainId) -> [Watch; 4] {
+pub(super) fn key_watches(domain: DomainId) -> [Watch; 5] {
     let token = format!("{KEYS}{domain}");
     let on = |path| watch(Name::Absolute(path), token.as_bytes());
     [
@@ -102,6 +106,8 @@ pub(super) fn key_watches(domain: DomainId) -> [Watch; 4] {
         on(paths::serial(domain)),
         on(paths::name(domain)),
         on(paths::vm(domain)),
+        // Its first event is the first look at them.
+        watch(Name::Absolute(paths::nics(domain)), format!("{NICS}{domain}").as_bytes()),
     ]
 }
 
@@ -176,7 +182,10 @@ impl Connector {
             Event::Changed(change) => &change.token,
             Event::Many(token) => token,
             Event::Overflow => {
-                self.desks.values().for_each(|desk| desk.look());
+                self.desks.values().for_each(|desk| {
+                    desk.look();
+                    desk.nics_changed();
+                });
                 return self.update(session).await;
             }
         };
@@ -198,7 +207,10 @@ impl Connector {
                     Event::Changed(_) | Event::Many(_) | Event::Overflow => desk.look(),
                 }
             }
-            Meaning::Guest(_) | Meaning::Nothing => {}
+            Meaning::Nics(domain) if session.present.contains_key(&domain) => {
+                self.desk(domain).nics_changed();
+            }
+            Meaning::Nics(_) | Meaning::Guest(_) | Meaning::Nothing => {}
         }
         Ok(())
     }
