@@ -166,6 +166,7 @@ impl From<Refusal> for Refused {
             RefusalCode::NoConsole => NOT_FOUND,
             RefusalCode::ViewerLimit => LIMIT,
             RefusalCode::UnknownVm
+            | RefusalCode::UnknownNic
             | RefusalCode::UnknownObject
             | RefusalCode::Halted
             | RefusalCode::Malformed
