@@ -68,10 +68,8 @@ pub enum End {
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record<'a> {
-    Global {
-        listener: i32,
-        channels: i32,
-    },
+    /// The listening socket and the event channels, by their descriptors.
+    Global,
     Connection {
         id: u32,
         end: End,
