@@ -23,8 +23,6 @@ const HAS_IDENTITY: u16 = 1;
 const STALE: u8 = 1;
 /// In place of a descriptor that there is none of.
 pub(crate) const NO_DESCRIPTOR: i32 = -1;
-/// In place of a domain: `DOMID_INVALID`.
-pub(crate) const NO_DOMAIN: u16 = 0x7ff4;
 /// In place of a depth.
 pub(crate) const NO_DEPTH: u16 = 0xffff;
 
@@ -70,10 +68,8 @@ pub enum End {
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record<'a> {
-    Global {
-        listener: i32,
-        channels: i32,
-    },
+    /// The listening socket and the event channels, by their descriptors.
+    Global,
     Connection {
         id: u32,
         end: End,
@@ -217,11 +213,11 @@ impl<'a> Numbers<'a> {
         Some(match kind {
             // What has no fields was seen before.
             StreamKind::End => Record::Unknown,
-            StreamKind::Global => Record::Global {
-                listener: self.long()?.cast_signed(),
-                // Version 1 had another socket's at first; nobody opens it by that.
-                channels: self.long()?.cast_signed(),
-            },
+            StreamKind::Global => {
+                self.long()?;
+                self.long()?;
+                Record::Global
+            }
             StreamKind::Connection => self.connection(false)?,
             StreamKind::Narrowed => self.connection(true)?,
             StreamKind::Watch => self.watch(false)?,

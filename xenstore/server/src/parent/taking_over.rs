@@ -26,8 +26,10 @@ impl Parent {
                 .and_then(|path| Named::bind(&path, options.uids)?.listen())
                 .map_err(ParentError::Listener)?,
         };
-        // From here on the ledger has it.
-        fs::remove_file(&path).map_err(|error| named(ParentError::Succession(error)))?;
+        // From here on the ledger has it. What stays would only mislead a later start.
+        if let Err(error) = fs::remove_file(&path) {
+            eprintln!("xenstored: remove {}: {error}", path.display());
+        }
         Ok((parent, listener))
     }
 }

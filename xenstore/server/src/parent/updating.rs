@@ -3,6 +3,10 @@
 //! All that can be checked is checked before: the program's file, and that it can read what it is to
 //! go on from, which it tries itself in a store's confinement. The store waits meanwhile. Where one of
 //! these fails, nothing has happened, and the store hears why.
+//!
+//! What one version hands to another is a contract: for the trial the options `--store --try` and the
+//! descriptors of `confinement`; then `--go-on` and a succession; and the ledger. Where a later version
+//! changes its part, it refuses the trial, and the change takes a restart.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;

@@ -17,7 +17,7 @@ use crate::connection::{ConnectionId, Way};
 use crate::domain::{Domain, FEATURES};
 use crate::journal::{Fields, Kind, Records, Unreadable, record};
 use crate::quota::QuotaName;
-use crate::stream::{End, NO_DEPTH, NO_DESCRIPTOR, NO_DOMAIN, Reader, Record, Writer};
+use crate::stream::{End, NO_DEPTH, NO_DESCRIPTOR, Reader, Record, Writer};
 
 /// How a connection is reached, and what is on its way there and back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,8 +137,8 @@ impl Store {
         links: &mut BTreeMap<ConnectionId, Link>,
     ) -> Option<()> {
         match record {
-            // Whose descriptors these are is not the store's to know.
-            Record::Global { .. } | Record::WithinTransaction | Record::Unknown => (),
+            // Descriptors are not the store's to know.
+            Record::Global | Record::WithinTransaction | Record::Unknown => (),
             Record::Connection { id, end, came, due, narrowed } => {
                 let id = ConnectionId(u64::from(id));
                 let (came, due) = (came.to_vec(), due.to_vec());
@@ -204,9 +204,8 @@ impl Store {
                 let domain = DomainId::new(domain).ok()?;
                 if domain != DomainId::DOM0 {
                     self.known_domain(domain).introduced = true;
-                    // Whoever acts for nobody names no domain.
-                    let target =
-                        (target != NO_DOMAIN).then(|| DomainId::new(target).ok()).flatten();
+                    // Whoever acts for nobody names a number that is no domain's.
+                    let target = DomainId::new(target).ok();
                     self.act_for(domain, target.filter(|target| *target != DomainId::DOM0));
                 }
                 (true, domain)
