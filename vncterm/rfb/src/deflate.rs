@@ -38,8 +38,8 @@ const REPEAT_MIN: usize = 3;
 /// A match of this length is taken without a look at the next byte's.
 const LENGTH_GOOD: usize = 12;
 
-/// Of a match longer than this only the last places are remembered: those before were, where it
-/// came from.
+/// Of a match longer than this in what the history will not keep, only the last places are
+/// remembered: those before were, where it came from.
 const INNER_MAX: usize = 16;
 const INNER_KEPT: usize = 6;
 
@@ -142,7 +142,9 @@ impl Deflate {
             let end = at + found.length;
             // Within a run every place is like the first.
             if found.distance > 1 {
-                let from = if found.length > INNER_MAX { end - INNER_KEPT } else { at + 1 };
+                let is_forgotten = end + HISTORY < self.bytes.len();
+                let is_short = found.length <= INNER_MAX;
+                let from = if is_short || !is_forgotten { at + 1 } else { end - INNER_KEPT };
                 (from..end).for_each(|inner| self.remember(inner));
             }
             at = end;

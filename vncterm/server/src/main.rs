@@ -11,6 +11,7 @@ mod control;
 mod converter;
 mod keeper;
 mod log;
+mod memory;
 mod ports;
 mod rfb_viewer;
 mod say;

@@ -11,6 +11,7 @@ use vncterm_control::Farewell;
 use vncterm_rfb::Limits;
 use vncterm_screen::Screen;
 
+use crate::memory;
 use crate::rfb_viewer::{RfbViewer, Stays};
 use crate::text_viewer::{TextViewer, Typed};
 use crate::tty::Tty;
@@ -138,6 +139,7 @@ impl Viewers {
         now: Instant,
     ) -> Option<(u16, u16)> {
         let mut wanted_size = None;
+        let before = self.rfb.len() + self.text.len();
         self.rfb.retain_mut(|viewer| {
             if viewer.read(screen, tty.as_deref_mut(), now) == Stays::No {
                 return false;
@@ -149,6 +151,7 @@ impl Viewers {
         self.text.retain_mut(|viewer| {
             hear(viewer, tty.as_deref_mut()) && viewer.write(|| screen.replay(), now)
         });
+        self.tidy_up_after(before);
         // A bounded number a turn: who comes in faster waits, and holds nobody up.
         for _ in 0..VIEWERS_MAX {
             let Some(socket) = accept(self.rfb_door.as_mut()) else { break };
@@ -163,7 +166,16 @@ impl Viewers {
 
     /// Shows RFB viewers what has changed, as far as they wait for it.
     pub(crate) fn refresh(&mut self, screen: &Screen, now: Instant) {
+        let before = self.rfb.len() + self.text.len();
         self.rfb.retain_mut(|viewer| viewer.refresh(screen, now) == Stays::Yes);
+        self.tidy_up_after(before);
+    }
+
+    /// Gives back what viewers took, if there are fewer than before.
+    fn tidy_up_after(&self, before: usize) {
+        if self.rfb.len() + self.text.len() < before {
+            memory::give_back();
+        }
     }
 
     /// Takes an RFB viewer; says whether there was a place. A viewer that has not finished its
