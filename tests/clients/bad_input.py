@@ -34,13 +34,20 @@ answer = raw("POST /RPC2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: c
 assert status(answer) == 200 and b"VM.get_all" in answer
 
 # Half-open and slow clients: nobody else notices them, and each is told or let go.
-began = time.monotonic()
+def twenty_calls():
+    began = time.monotonic()
+    for _ in range(20):
+        assert len(call("VM.get_all", session)) == 3
+    return time.monotonic() - began
+
+
+alone = twenty_calls()
 slow = connect()
 slow.sendall(b"GET / HT")
 silent = [connect() for _ in range(200)]
-for _ in range(20):
-    assert len(call("VM.get_all", session)) == 3
-assert time.monotonic() - began < 8
+beside = twenty_calls()
+# A machine may be busy with other things; a call that waited for any of those would take seconds.
+assert beside < 10 * alone + 5, (alone, beside)
 assert status(slow.recv(10000)) == 408
 for client in silent:
     client.close()

@@ -158,10 +158,11 @@ await page.evaluate(uuid => { location.hash = `#/vm/${uuid}` }, facts.domains.fi
 await shows('disable_pv_vnc')
 await picture('off')
 
-// Small, and light; then out.
-await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }])
+// A picture with colours; then light, small, and out.
 await page.evaluate(uuid => { location.hash = `#/vm/${uuid}` }, facts.domains.find(({ name }) => name === 'demo2').uuid)
 await lit()
+await picture('colours')
+await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }])
 await picture('light')
 await page.setViewport({ width: 480, height: 800 })
 await picture('small')

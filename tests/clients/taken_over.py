@@ -49,14 +49,14 @@ for question in [
 nobody = "OpaqueRef:00000000-0000-0000-0000-000000000001"
 for call in [
     {"call": "changes", "since": None},
-    {"call": "open", "target": {"uuid": vm}, "address": "127.0.0.1", "view_only": False},
+    {"call": "open", "target": {"uuid": vm}, "address": "127.0.0.1", "view_only": False, "from": None},
     {"call": "create-task", "label": "x", "description": "x"},
 ]:
     answer, descriptors = ask(dict(call, session=nobody))
     assert answer["value"]["code"] == "no-session" and not descriptors, answer
 # With one they are what that session may.
 answer, descriptors = ask({"call": "open", "session": session, "target": {"uuid": vm}, "address": "127.0.0.1",
-                            "view_only": False})
+                            "view_only": False, "from": None})
 assert answer["reply"] == "console" and descriptors == 1, answer
 
 

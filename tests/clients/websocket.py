@@ -1,13 +1,16 @@
 """WebSockets on the console's URL: handshakes, lies, reasons of closes, watching only, limits."""
 
 import base64
+import json
 import os
+import re
 import signal
 import socket as stdlib_socket
 import struct
+import sys
 import time
 
-from front import call, connect, domain, facts, log_in, status
+from front import call, connect, domain, facts, failure, log_in, status
 
 session = log_in()
 demo1, demo3 = domain("demo1"), domain("demo3")
@@ -68,6 +71,7 @@ class Socket:
             kind, payload = self.frame()
             assert kind == BINARY, (kind, payload, taken)
             taken += payload
+        return taken
 
     def closed(self):
         """Code and reason of the close, whatever is shown before."""
@@ -148,6 +152,51 @@ while b"do1ne" not in seen:
     seen += watcher.frame()[1]
 assert b"watc2her" not in seen, seen
 typist.stream.close()
+
+# A user whose role is to watch, with the demo's own password.
+folder = os.path.dirname(os.path.realpath(sys.argv[1]))
+config = open(f"{folder}/run/xenwarden.toml").read()
+[users] = re.findall('users_file = "(.*)"', config)
+line = open(users).read().splitlines()[0]
+with open(users, "a") as file:
+    file.write(line.replace(facts["username"] + ":admin:", "eve:viewer:") + "\n")
+eve = call("session.login_with_password", "eve", facts["password"])
+watcher = Socket(text.replace(session, eve))
+watcher.send(b"echo ev$((1+1))e\n")
+typist = Socket(text)
+typist.send(b"echo an$((1+1))n\n")
+assert b"ev2e" not in watcher.until(b"an2n")
+assert failure("VM.add_to_other_config", eve, vm, "a", "b")[0] == "RBAC_PERMISSION_DENIED"
+
+# Who counts the guest's bytes comes back to exactly what came meanwhile.
+def position(socket):
+    [line] = [line for line in socket.head.split(b"\r\n") if line.startswith(b"Xenwarden-Position: ")]
+    at, repaint = line.split(b": ")[1].split(b"; repaint=")
+    return int(at), int(repaint)
+
+
+first = Socket(text + "&from=")
+at, repaint = position(first)
+assert repaint > 0
+first.bytes(repaint)
+first.send(b"echo st$((1))art\n")
+seen = first.until(b"st1art\r\n")
+first.stream.close()
+at += len(seen)
+stays = Socket(f"{text}&from={at}")
+assert position(stays) == (at, 0), stays.head
+stays.send(b"for n in 1 2 3; do echo missed $n; done; echo do$((1))ne\n")
+missed = stays.until(b"do1ne\r\n")
+again = Socket(f"{text}&from={at}")
+assert position(again) == (at, 0), again.head
+assert again.bytes(len(missed)) == missed and b"missed 3" in missed
+told = Socket(f"{text}&from={at + len(missed)}", page)
+kind, about = told.frame()
+assert kind == 1 and json.loads(about) == {"at": str(at + len(missed)), "repaint": 0}, about
+client = connect()
+client.sendall(f"CONNECT /console?{text}&from={at} HTTP/1.0\r\n\r\n".encode())
+assert f"\r\nXenwarden-Position: {at}; repaint=0\r\n\r\n".encode() in client.recv(10000)
+client.close()
 
 # Each close says why.
 viewer = Socket(screen)

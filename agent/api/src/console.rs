@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 use xenwarden_model::front::{Call, Password};
-use xenwarden_model::{Refusal, RefusalCode, Reply as Answer, SessionKey};
+use xenwarden_model::{Reading, Refusal, RefusalCode, Reply as Answer, SessionKey};
 
 use crate::agent::{Agent, Console};
 use crate::head::Head;
@@ -24,6 +24,8 @@ use crate::websocket::WebSocket;
 /// What a viewer is told, byte for byte as in the original, for HTTP/1.0 as well.
 const OPENED: &[u8] =
     b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nCache-Control: no-cache, no-store\r\n\r\n";
+/// Where the guest's bytes begin, for a viewer that counts them.
+const POSITION: &str = "Xenwarden-Position";
 /// How long a page may take to read why it has no console.
 const REFUSAL_TIME: Duration = Duration::from_secs(2);
 /// A refused console's close code is this and the status that other clients get.
@@ -56,7 +58,7 @@ impl Viewing<'_> {
             Ok(console) => {
                 let (mut stream, typed_ahead) = connection.into_parts();
                 // Before any byte of the console's, and on its way before them.
-                stream.write_all(OPENED).await?;
+                stream.write_all(&with_reading(OPENED, console.opened.reading)).await?;
                 stream.flush().await?;
                 relay::run(stream, typed_ahead, Transport::Raw, console, self.idle).await
             }
@@ -79,9 +81,16 @@ impl Viewing<'_> {
             Ok(_) | Err(_) => {}
         }
         let (mut stream, typed_ahead) = connection.into_parts();
-        stream.write_all(upgrade.response().as_bytes()).await?;
+        let reading = opened.as_ref().ok().and_then(|console| console.opened.reading);
+        stream.write_all(&with_reading(upgrade.response().as_bytes(), reading)).await?;
         stream.flush().await?;
         let mut websocket = Box::new(WebSocket::new());
+        if let (Some(Reading { at, repaint }), Subprotocol::Page) = (reading, upgrade.subprotocol) {
+            // A script sees no header; a number of its own is less than a position.
+            websocket.say(&format!("{{\"at\":\"{at}\",\"repaint\":{repaint}}}"));
+            stream.write_all(&websocket.take_output()).await?;
+            stream.flush().await?;
+        }
         match opened {
             Ok(console) => {
                 let transport = Transport::WebSocket(websocket);
@@ -108,9 +117,11 @@ impl Viewing<'_> {
         }
         let (session, is_own) = session(head, &place, address, agent).await?;
         let view_only = place.query("view") == Some("only");
+        // What is no position is one that nobody has kept.
+        let from = place.query("from").map(|text| text.parse().unwrap_or(0));
         let opened = match place.target() {
             Some(Ok(target)) => {
-                let call = Call::Open { session, target, address, view_only };
+                let call = Call::Open { session, target, address, view_only, from };
                 agent.open(&call).await.map_err(Refused::from)
             }
             Some(Err(text)) => {
@@ -125,6 +136,16 @@ impl Viewing<'_> {
         }
         opened
     }
+}
+
+/// A response's head that tells a viewer which counts bytes what its own begin with.
+fn with_reading(head: &[u8], reading: Option<Reading>) -> Vec<u8> {
+    let mut told = head.to_vec();
+    if let Some(Reading { at, repaint }) = reading {
+        told.truncate(head.len() - b"\r\n".len());
+        told.extend(format!("{POSITION}: {at}; repaint={repaint}\r\n\r\n").into_bytes());
+    }
+    told
 }
 
 /// Whether a path is where consoles are.

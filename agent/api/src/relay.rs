@@ -28,6 +28,8 @@ const TO_VIEWER: usize = 16 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// ... and how long it may be silent then.
 const SILENT_MAX: Duration = Duration::from_secs(90);
+/// Answers to a WebSocket's client that wait for it to read.
+const ANSWERS_MAX: usize = 4 * 1024;
 /// How long a console's last words may take after the agent has said why it closes.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long the agent may take to know why: a guest's end is a reboot when its VM is back soon.
@@ -65,6 +67,8 @@ struct Shared {
     viewer: RefCell<Viewer>,
     /// Output that no byte of the console's has caused.
     output: Notify,
+    /// That has been taken.
+    taken: Notify,
     heard_at: Cell<Instant>,
     typed_at: Cell<Instant>,
 }
@@ -90,6 +94,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         },
         viewer: RefCell::new(Viewer::new(opened.protocol, opened.view_only)),
         output: Notify::new(),
+        taken: Notify::new(),
         heard_at: Cell::new(now),
         typed_at: Cell::new(now),
     };
@@ -183,6 +188,10 @@ impl Shared {
                 Some(websocket) => {
                     let state = websocket.borrow_mut().receive(&bytes, &mut payload);
                     self.output.notify_one();
+                    // Who sends pings and reads no answers is not read any more.
+                    while websocket.borrow().waiting() > ANSWERS_MAX {
+                        self.taken.notified().await;
+                    }
                     state
                 }
                 None => {
@@ -251,6 +260,7 @@ impl Shared {
                         }
                         websocket.take_output()
                     };
+                    self.taken.notify_one();
                     client.write_all(&output).await
                 }
                 None => client.write_all(bytes).await,

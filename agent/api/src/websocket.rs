@@ -118,6 +118,11 @@ impl WebSocket {
         self.write(Message::binary(bytes.to_vec()));
     }
 
+    /// Sends a message about the console's bytes, which is none of them.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.write(Message::text(text));
+    }
+
     /// Asks whether the client is still there.
     pub(crate) fn ping(&mut self) {
         self.write(Message::Ping(Vec::new().into()));
@@ -137,6 +142,11 @@ impl WebSocket {
         }
         let frame = CloseFrame { code: code.into(), reason: reason.into() };
         let _ = self.context.close(&mut self.wire, Some(frame));
+    }
+
+    /// Bytes that are to be sent.
+    pub(crate) fn waiting(&self) -> usize {
+        self.wire.output.len()
     }
 
     /// What is to be sent.

@@ -242,6 +242,7 @@ mod tests {
             other_viewers,
             view_only: false,
             protocol: ConsoleProtocol::Vt100,
+            reading: None,
         }
     }
 

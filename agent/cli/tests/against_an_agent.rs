@@ -124,6 +124,7 @@ fn answer(ask: &Ask, world: &mut World, given: &mut Option<OwnedFd>) -> Reply {
                 other_viewers: 0,
                 view_only: false,
                 protocol: ConsoleProtocol::Vt100,
+                reading: None,
             })
         }
         Ask::Console { .. } => Reply::Refused(Refusal {

@@ -27,6 +27,15 @@ use crate::record::Record;
 use crate::run::{Agent, now_ms};
 use crate::vm_data;
 
+/// How a viewer comes to a converter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entrance {
+    /// As any that speaks this.
+    Viewer(Viewer),
+    /// To text, at a position of it.
+    Reader(u64),
+}
+
 /// An answer before converters were asked.
 #[derive(Debug)]
 pub(crate) enum Draft {
@@ -39,7 +48,7 @@ pub(crate) enum Draft {
     /// What each converter is, but for its properties.
     Audit(Vec<(ConverterAudit, Keeper)>),
     /// A console to open.
-    Console(ConsoleOpened, Keeper, Viewer),
+    Console(ConsoleOpened, Keeper, Entrance),
     /// The screen of a domain's own device model, to be connected to.
     Graphics(ConsoleOpened, DomainId, Claim),
     /// A log-in, whose password is to be looked at.
@@ -65,7 +74,7 @@ impl Agent {
                 return Draft::Audit(self.draft_audit());
             }
             Ask::Console { vm, protocol } => {
-                return self.draft_console(vm, protocol, may_open_the_hosts(by));
+                return self.draft_console(vm, protocol, None, may_open_the_hosts(by));
             }
             // Asked for by who waits, and answered when it is so.
             Ask::Ready { domid } => Err(Refusal {
@@ -223,6 +232,7 @@ impl Agent {
             other_viewers: 0,
             view_only: false,
             protocol,
+            reading: None,
         }
     }
 
@@ -261,6 +271,7 @@ impl Agent {
         &self,
         vm: Uuid,
         protocol: ConsoleProtocol,
+        from: Option<u64>,
         may_open_the_hosts: bool,
     ) -> Draft {
         let refuse = |code, message| Draft::Whole(Reply::Refused(Refusal { code, message }));
@@ -308,11 +319,12 @@ impl Agent {
             return refuse(RefusalCode::NoConsole, format!("VM {name} has lost its converter"));
         };
         let opened = self.opened(record, entry, protocol);
-        let viewer = match protocol {
-            ConsoleProtocol::Rfb => Viewer::Rfb,
-            ConsoleProtocol::Vt100 => Viewer::Text,
+        let entrance = match (protocol, from) {
+            (ConsoleProtocol::Rfb, _) => Entrance::Viewer(Viewer::Rfb),
+            (ConsoleProtocol::Vt100, None) => Entrance::Viewer(Viewer::Text),
+            (ConsoleProtocol::Vt100, Some(from)) => Entrance::Reader(from),
         };
-        Draft::Console(opened, keeper.clone(), viewer)
+        Draft::Console(opened, keeper.clone(), entrance)
     }
 }
 

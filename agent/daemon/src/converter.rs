@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 
 use restrict::Property;
 use tokio::sync::{mpsc, oneshot};
-use vncterm_control::{Farewell, Refusal, State, Viewer};
+use vncterm_control::{Farewell, Reading, Refusal, State, Viewer};
 use vncterm_launch::Terminal;
 
 use crate::console::Console;
@@ -89,6 +89,8 @@ pub(crate) enum Command {
     Thumbnail(oneshot::Sender<Option<String>>),
     /// Hand it a viewer.
     View(Viewer, OwnedFd, oneshot::Sender<Result<(), NoViewer>>),
+    /// Hand it a viewer of text that goes on at a position.
+    Read(u64, OwnedFd, oneshot::Sender<Result<Reading, NoViewer>>),
     /// Attest it again.
     Attest(oneshot::Sender<Vec<Property>>),
 }

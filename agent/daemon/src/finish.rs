@@ -11,13 +11,13 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{timeout, timeout_at};
-use vncterm_control::{Refusal as ConverterRefusal, State, Viewer};
+use vncterm_control::{Refusal as ConverterRefusal, State};
 use xenstore_wire::DomainId;
 use xenwarden_model::{
-    ConsoleOpened, ConsoleState, ConverterAudit, Property, Refusal, RefusalCode, Reply, Vm,
+    ConsoleOpened, ConsoleState, ConverterAudit, Property, Reading, Refusal, RefusalCode, Reply, Vm,
 };
 
-use crate::answer::Draft;
+use crate::answer::{Draft, Entrance};
 use crate::causes::causes;
 use crate::config::CONSOLE_ADDRESS;
 use crate::converter::{Command, Keeper, NoViewer};
@@ -64,8 +64,8 @@ impl Draft {
                 (Reply::Status(status), None)
             }
             Self::Audit(audits) => (Reply::Audit(finish_audit(audits).await), None),
-            Self::Console(opened, keeper, viewer) => {
-                match open_console(opened, &keeper, viewer).await {
+            Self::Console(opened, keeper, entrance) => {
+                match open_console(opened, &keeper, entrance).await {
                     Ok((opened, socket)) => (Reply::Console(opened), Some(socket)),
                     Err(refusal) => (Reply::Refused(refusal), None),
                 }
@@ -153,7 +153,7 @@ async fn ask_all<'k, T>(
 async fn open_console(
     mut opened: ConsoleOpened,
     keeper: &Keeper,
-    viewer: Viewer,
+    entrance: Entrance,
 ) -> Result<(ConsoleOpened, OwnedFd), Refusal> {
     let name = opened.name_label.escape_debug().to_string();
     let refused = opened.clone();
@@ -162,10 +162,27 @@ async fn open_console(
     let state = timeout_at(deadline, keeper.ask(Command::State)).await.ok().flatten().flatten();
     opened.other_viewers = state.as_ref().map_or(0, count_viewers);
     let (ours, theirs) = UnixStream::pair().map_err(|error| failed(&error.to_string()))?;
-    let view = |asker| Command::View(viewer, theirs.into(), asker);
-    let taken = timeout_at(deadline, keeper.ask(view)).await.ok().flatten();
+    let asked = async {
+        match entrance {
+            Entrance::Viewer(viewer) => {
+                let view = |asker| Command::View(viewer, theirs.into(), asker);
+                keeper.ask(view).await.map(|taken| taken.map(|()| None))
+            }
+            Entrance::Reader(from) => {
+                let read = |asker| Command::Read(from, theirs.into(), asker);
+                keeper.ask(read).await.map(|taken| taken.map(Some))
+            }
+        }
+    };
+    let taken = timeout_at(deadline, asked).await.ok().flatten();
     match taken.unwrap_or(Err(NoViewer::Silent)) {
-        Ok(()) => Ok((opened, ours.into())),
+        Ok(reading) => {
+            opened.reading = reading.map(|reading| {
+                let vncterm_control::Reading { at, repaint } = reading;
+                Reading { at, repaint }
+            });
+            Ok((opened, ours.into()))
+        }
         Err(NoViewer::Refused(ConverterRefusal::ViewerLimit)) => Err(Refusal {
             code: RefusalCode::ViewerLimit,
             message: format!("the console of VM {name} has as many viewers as it takes"),

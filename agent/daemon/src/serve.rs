@@ -464,6 +464,7 @@ mod tests {
             other_viewers: 0,
             view_only: false,
             protocol: ConsoleProtocol::Rfb,
+            reading: None,
         });
         send(&mut ours, &reply, Some(one.into())).await.unwrap();
         let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);

@@ -158,6 +158,9 @@ pub enum Call {
         address: IpAddr,
         /// Whether the viewer wants to watch only.
         view_only: bool,
+        /// The position in a text console's output where the viewer goes on, if that is kept; 0 is
+        /// none. Absent: it does not count, and sees the screen first.
+        from: Option<u64>,
     },
     /// Why the front closes the console of this connection: the last thing said on it.
     Close {
@@ -276,6 +279,7 @@ mod tests {
             target: Target::Uuid(Uuid::from_u128(7)),
             address: IpAddr::from([127, 0, 0, 1]),
             view_only: false,
+            from: None,
         };
         let text = serde_json::to_string(&call).unwrap();
         assert_eq!(serde_json::from_str::<Call>(&text).unwrap(), call);

@@ -23,7 +23,7 @@ pub use name::{Choice, choose};
 pub use nic::{Nic, NicKey, NicOwner};
 pub use object::{Class, ConsoleObject, HostObject, Map, Object, PoolObject, TaskObject, VmObject};
 pub use protocol::{
-    Ask, ConsoleOpened, REPLY_MAX, REQUEST_MAX, Refusal, RefusalCode, Reply, VmMap,
+    Ask, ConsoleOpened, REPLY_MAX, REQUEST_MAX, Reading, Refusal, RefusalCode, Reply, VmMap,
 };
 pub use reference::{NoReference, Reference, SessionKey};
 pub use status::{Problem, Severity, Status};

@@ -175,6 +175,18 @@ pub struct ConsoleOpened {
     pub view_only: bool,
     /// What the viewer speaks.
     pub protocol: ConsoleProtocol,
+    /// What its bytes begin with, where it counts them.
+    pub reading: Option<Reading>,
+}
+
+/// What the bytes of a viewer begin with that counts the guest's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reading {
+    /// The position of the first byte of the guest's.
+    pub at: u64,
+    /// Bytes before it that repaint the screen; 0 where the viewer goes on.
+    pub repaint: u32,
 }
 
 /// Why a request is not done.

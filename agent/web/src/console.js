@@ -87,7 +87,7 @@ export class Console extends EventTarget {
     this.#link?.end()
     this.#opened = uuid
     this.#view ??= this.#make()
-    const link = new Link(uuid, this.#watch)
+    const link = new Link(uuid, this.#watch, () => this.#view?.position)
     this.#link = link
     link.addEventListener('socket', ({ detail: socket }) => {
       this.#asleep = false

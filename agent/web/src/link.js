@@ -10,14 +10,17 @@ const GOOD_MS = 5000
 export class Link extends EventTarget {
   #uuid
   #watch
+  #from
   #socket = null
   #timer = 0
   #pause = PAUSE_MIN_MS
   #opened = 0
   #wanted = true
 
-  constructor(uuid, watch) {
+  // `from` tells the position where text goes on; none for a picture.
+  constructor(uuid, watch, from) {
     super()
+    this.#from = from
     this.#uuid = uuid
     this.#watch = watch
   }
@@ -27,6 +30,8 @@ export class Link extends EventTarget {
     clearTimeout(this.#timer)
     if (!this.#wanted || this.#socket) return
     const query = new URLSearchParams({ uuid: this.#uuid, session_id: session.get() ?? '' })
+    const from = this.#from()
+    if (from !== undefined) query.set('from', String(from))
     if (this.#watch) query.set('view', 'only')
     const socket = new WebSocket(`wss://${location.host}/console?${query}`, [SUBPROTOCOL])
     socket.binaryType = 'arraybuffer'

@@ -16,6 +16,10 @@ export class Text extends EventTarget {
   #terminal
   #socket = null
   #fit = true
+  // The position of the guest's next byte: the next connection goes on there, and nothing is lost.
+  position = 0n
+  // Bytes that only repaint what was there before.
+  #repaint = 0
   #observer = new ResizeObserver(() => this.#resize())
   #encoder = new TextEncoder()
 
@@ -49,8 +53,25 @@ export class Text extends EventTarget {
       this.dispatchEvent(new CustomEvent('ready'))
       this.focus()
     })
-    socket.addEventListener('message', ({ data }) => this.#terminal.write(new Uint8Array(data)))
+    socket.addEventListener('message', ({ data }) => {
+      if (typeof data === 'string') return this.#begin(JSON.parse(data))
+      const painted = Math.min(this.#repaint, data.byteLength)
+      this.#repaint -= painted
+      this.position += BigInt(data.byteLength - painted)
+      this.#terminal.write(new Uint8Array(data))
+    })
     socket.addEventListener('close', () => this.#root.classList.add('stale'))
+  }
+
+  // What comes next is the guest's from a position on, or first its lines and screen once more: then
+  // what is here moves up and stays.
+  #begin({ at, repaint }) {
+    if (repaint && this.position) {
+      const mark = `-- opened again at ${new Date().toLocaleTimeString()}: the lines before, and the screen --`
+      this.#terminal.write(`\x1b[?1049l\x1b[!p\x1b[0m\x1b[${ROWS};1H\r\n${mark}${'\r\n'.repeat(ROWS)}`)
+    }
+    this.position = BigInt(at)
+    this.#repaint = repaint
   }
 
   #put(bytes) {

@@ -16,7 +16,7 @@ export function closing(name, code, reason) {
     case CODES.restarts: return { words: `The screen service of ${name} restarts. Reconnecting...`, again: 'soon' }
     case CODES.off: return { words: `The console of ${name} was switched off here.`, again: 'later' }
     case CODES.idle: return { words: `Closed at ${time}: nothing was typed for too long.`, again: 'never', action: 'Open again' }
-    case CODES.unauthorised: return { words: 'Your login has ended. The picture is kept.', again: 'never', expired: true }
+    case CODES.unauthorised: return { words: 'Your login has ended.', again: 'never', expired: true }
     case CODES.forbidden: return { words: `You may not open this console: ${reason}.`, again: 'never', action: 'Try again' }
     case CODES.none: return { words: `${capital(reason)}.`, again: 'later' }
     case CODES.limit: return { words: `${capital(reason)}. It opens here when there is a place.`, again: 'later' }

@@ -29,6 +29,17 @@ pub enum Report {
     State(State),
     /// The answer to [`crate::Order::Thumbnail`]: lines ended by LF.
     Thumbnail(String),
+    /// The answer to [`crate::Order::Reader`].
+    Reading(Reading),
+}
+
+/// What a viewer's bytes begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The position of the first byte of the guest's.
+    pub at: u64,
+    /// Bytes before it that repaint the screen and the lines above it; 0 where the viewer goes on.
+    pub repaint: u32,
 }
 
 /// Why a converter does not do what it is asked.
@@ -99,6 +110,10 @@ impl Answer {
                     Report::Refused(refusal) => packet.push(number(&REFUSALS, *refusal)),
                     Report::State(state) => state.put(&mut packet),
                     Report::Thumbnail(text) => put_text(&mut packet, text),
+                    Report::Reading(Reading { at, repaint }) => {
+                        packet.extend_from_slice(&at.to_le_bytes());
+                        packet.extend_from_slice(&repaint.to_le_bytes());
+                    }
                 }
                 packet
             }
@@ -128,6 +143,7 @@ impl Report {
             Self::Refused(_) => 4,
             Self::State(_) => 5,
             Self::Thumbnail(_) => 6,
+            Self::Reading(_) => 7,
         }
     }
 
@@ -137,6 +153,7 @@ impl Report {
             4 => Self::Refused(variant(&REFUSALS, reader.u8()?)?),
             5 => Self::State(State::take(reader)?),
             6 => Self::Thumbnail(reader.text()?),
+            7 => Self::Reading(Reading { at: reader.u64()?, repaint: reader.u32()? }),
             other => return Err(Malformed::UnknownNumber(other)),
         })
     }
@@ -195,6 +212,7 @@ mod tests {
             Answer::To(7, Report::State(state(Phase::Running))),
             Answer::To(8, Report::State(state(Phase::TtyLost))),
             Answer::To(9, Report::Thumbnail("login: ü\n".into())),
+            Answer::To(10, Report::Reading(Reading { at: 1 << 40, repaint: 7 })),
         ]
     }
 

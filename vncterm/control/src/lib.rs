@@ -16,11 +16,11 @@ mod order;
 mod packet;
 mod start;
 
-pub use answer::{Answer, Phase, Refusal, Report, State};
+pub use answer::{Answer, Phase, Reading, Refusal, Report, State};
 pub use order::{Farewell, Order, Viewer};
 pub use packet::{Malformed, PACKET_MAX};
 pub use start::{Descriptor, Start, StartError, shown_title};
 
 /// The version of these packets; an agent leaves a converter of another version alone until its
 /// guest ends.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;

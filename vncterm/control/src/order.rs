@@ -19,6 +19,13 @@ pub enum Order {
     Tty(String),
     /// Takes a viewer. Carries one descriptor: a connected stream socket.
     Viewer(Viewer),
+    /// Takes a viewer of text that knows where it is in the guest's output and goes on there, if
+    /// that is still kept. Carries one descriptor: a connected stream socket. Answered with
+    /// [`crate::Report::Reading`].
+    Reader {
+        /// The position of the first byte that it wants.
+        from: u64,
+    },
     /// Write the screen into the screen file now.
     Save,
     /// The screen as text.
@@ -79,7 +86,7 @@ impl Order {
     pub fn descriptors(&self) -> usize {
         match self {
             Self::Tty(_) => 2,
-            Self::Viewer(_) => 1,
+            Self::Viewer(_) | Self::Reader { .. } => 1,
             Self::Go(_)
             | Self::Stop(_)
             | Self::Save
@@ -98,6 +105,7 @@ impl Order {
             Self::Stop(farewell) => packet.push(number(&FAREWELLS, *farewell)),
             Self::Go(text) | Self::Tty(text) | Self::Title(text) => put_text(&mut packet, text),
             Self::Viewer(viewer) => packet.push(number(&VIEWERS, *viewer)),
+            Self::Reader { from } => packet.extend_from_slice(&from.to_le_bytes()),
             Self::Save | Self::Thumbnail | Self::State => {}
         }
         packet
@@ -117,6 +125,7 @@ impl Order {
             6 => Self::Thumbnail,
             7 => Self::State,
             8 => Self::Title(reader.text()?),
+            9 => Self::Reader { from: reader.u64()? },
             other => return Err(Malformed::UnknownNumber(other)),
         };
         reader.end()?;
@@ -133,6 +142,7 @@ impl Order {
             Self::Thumbnail => 6,
             Self::State => 7,
             Self::Title(_) => 8,
+            Self::Reader { .. } => 9,
         }
     }
 }
@@ -167,6 +177,7 @@ mod tests {
             Order::Tty("-- guest rebooted --".into()),
             Order::Viewer(Viewer::Rfb),
             Order::Viewer(Viewer::Text),
+            Order::Reader { from: 1 << 40 },
             Order::Save,
             Order::Thumbnail,
             Order::State,
@@ -187,7 +198,7 @@ mod tests {
             match Order::decode(&[kind, 0, 0, 0, 0]) {
                 Ok((_, order)) => assert_eq!(order.encode(0)[0], kind),
                 Err(Malformed::UnknownNumber(number)) => assert_eq!(number, kind),
-                Err(Malformed::Truncated) => assert!(matches!(kind, 2 | 4)),
+                Err(Malformed::Truncated) => assert!(matches!(kind, 2 | 4 | 9)),
                 Err(other) => panic!("{other}"),
             }
         }

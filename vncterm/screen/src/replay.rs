@@ -1,7 +1,7 @@
 //! The screen as bytes that repaint it on another terminal, for viewers of plain text.
 //!
-//! Only sequences that xterm understands are used. The scrollback is not repainted, and neither
-//! are modes that are over in a moment (2026).
+//! Only sequences that xterm understands are used. The scrollback is repainted for who asks for it;
+//! modes that are over in a moment (2026) are not.
 
 use crate::cell::{Cell, Extent};
 use crate::charset::{Charsets, Slot};
@@ -49,6 +49,35 @@ impl Screen {
         painter.paint_state(terminal);
         painter.bytes
     }
+
+    /// The lines that have left the screen, for a terminal of this size to have above its own, and
+    /// then [`Self::replay`].
+    #[must_use]
+    pub fn replay_with_scrollback(&self) -> Vec<u8> {
+        let mut painter = Painter::default();
+        let lines = self.scrollback_len();
+        if lines > 0 {
+            painter.put(START);
+        }
+        for back in (1..=lines).rev() {
+            let row = self.row(back, 0);
+            painter.paint_cells(up_to_last(&row.cells));
+            painter.take_pen(Pen::DEFAULT);
+            painter.put("\r\n");
+        }
+        if lines > 0 {
+            // The last of them leave the screen as well.
+            (1..self.rows()).for_each(|_| painter.put("\r\n"));
+        }
+        painter.bytes.extend(self.replay());
+        painter.bytes
+    }
+}
+
+/// The cells of a row up to the last that isn't blank.
+fn up_to_last(cells: &[Cell]) -> &[Cell] {
+    let len = cells.iter().rposition(|cell| *cell != Cell::BLANK).map_or(0, |last| last + 1);
+    cells.get(..len).unwrap_or_default()
 }
 
 /// The bytes so far, and the pen that they leave.
@@ -96,12 +125,10 @@ impl Painter {
 
     fn paint_rows(&mut self, rows: &VecDeque<Row>) {
         for (index, row) in rows.iter().enumerate() {
-            let cells = row.used();
-            let len =
-                cells.iter().rposition(|cell| *cell != Cell::BLANK).map_or(0, |last| last + 1);
-            if len > 0 {
+            let cells = up_to_last(row.used());
+            if !cells.is_empty() {
                 self.go_to(index, 0);
-                self.paint_cells(cells.get(..len).unwrap_or_default());
+                self.paint_cells(cells);
             }
         }
     }

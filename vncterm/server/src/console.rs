@@ -15,6 +15,7 @@ use vncterm_rfb::Limits;
 use vncterm_screen::Screen;
 
 use crate::control::{Control, Received};
+use crate::history::History;
 use crate::say::say;
 use crate::screen_file::ScreenFile;
 use crate::tty::{Output, Tty};
@@ -98,6 +99,7 @@ pub(crate) struct Console {
     phase: Phase,
     tty_lost_at: Option<Instant>,
     bytes_read: u64,
+    history: History,
     output_at: Option<Instant>,
 }
 
@@ -136,6 +138,7 @@ impl Console {
             phase: Phase::Waiting,
             tty_lost_at: None,
             bytes_read: 0,
+            history: History::begin(),
             output_at: None,
             settings,
         }
@@ -250,6 +253,7 @@ impl Console {
                     while let Some(reply) = self.screen.take_reply() {
                         tty.type_keys(&reply);
                     }
+                    self.history.push(bytes);
                     self.viewers.show(bytes);
                     taken += length;
                 }
@@ -328,6 +332,7 @@ impl Console {
                 self.tty_lost_at = None;
                 self.phase = Phase::Running;
                 self.screen.begin_anew(&mark);
+                self.history.cut();
                 self.viewers.restart(&self.screen);
                 Report::Done
             }
@@ -343,6 +348,14 @@ impl Console {
                     Viewer::Text => self.viewers.take_text(socket, &self.screen, now),
                 };
                 if taken { Report::Done } else { Report::Refused(Refusal::ViewerLimit) }
+            }
+            (Order::Reader { from }, Phase::Running | Phase::TtyLost) => {
+                let Some(socket) = descriptors.next() else {
+                    return Report::Refused(Refusal::WrongDescriptors);
+                };
+                let (history, screen) = (&self.history, &self.screen);
+                let reading = self.viewers.take_reader(socket, from, history, screen, now);
+                reading.map_or(Report::Refused(Refusal::ViewerLimit), Report::Reading)
             }
             (Order::Save, Phase::Running | Phase::TtyLost) => {
                 if self.save() {
@@ -360,7 +373,12 @@ impl Console {
             }
             // Stop never comes here; the others come in the wrong phase.
             (
-                Order::Go(_) | Order::Stop(_) | Order::Tty(_) | Order::Viewer(_) | Order::Save,
+                Order::Go(_)
+                | Order::Stop(_)
+                | Order::Tty(_)
+                | Order::Viewer(_)
+                | Order::Reader { .. }
+                | Order::Save,
                 Phase::Waiting | Phase::Running | Phase::TtyLost,
             ) => Report::Refused(Refusal::WrongPhase),
         }

@@ -9,6 +9,7 @@ mod command;
 mod console;
 mod control;
 mod converter;
+mod history;
 mod keeper;
 mod log;
 mod memory;

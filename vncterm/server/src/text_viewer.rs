@@ -21,6 +21,8 @@ pub(crate) struct TextViewer {
     output: VecDeque<u8>,
     /// The queue was thrown away; the screen is sent when there is room.
     behind: bool,
+    /// Whether it counts the guest's bytes: then none may be left out.
+    counts: bool,
     /// When the socket last took something, or the viewer came.
     moved_at: Instant,
 }
@@ -39,7 +41,25 @@ pub(crate) enum Typed {
 impl TextViewer {
     /// Takes a connected socket; `replay` repaints the screen as it is now.
     pub(crate) fn new(socket: OwnedFd, replay: Vec<u8>, now: Instant) -> Self {
-        Self { socket, sent: true, output: replay.into(), behind: false, moved_at: now }
+        Self {
+            socket,
+            sent: true,
+            output: replay.into(),
+            behind: false,
+            counts: false,
+            moved_at: now,
+        }
+    }
+
+    /// The same for a viewer that counts the guest's bytes: one that falls behind, or whose screen
+    /// jumps, is let go, and comes again where it was.
+    pub(crate) fn reader(socket: OwnedFd, begin: Vec<u8>, now: Instant) -> Self {
+        Self { counts: true, ..Self::new(socket, begin, now) }
+    }
+
+    /// Whether it counts the guest's bytes.
+    pub(crate) fn counts(&self) -> bool {
+        self.counts
     }
 
     /// Whether it has sent something, or left; to be noted before a turn.
@@ -73,6 +93,9 @@ impl TextViewer {
     /// Sends what the socket has room for; `replay` is asked for a viewer that was behind.
     /// Says whether the viewer is still there.
     pub(crate) fn write(&mut self, replay: impl FnOnce() -> Vec<u8>, now: Instant) -> bool {
+        if self.behind && self.counts {
+            return false;
+        }
         if self.behind && self.output.is_empty() {
             self.output = replay().into();
             self.behind = false;

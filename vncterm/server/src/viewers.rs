@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{SockFlag, accept4};
-use vncterm_control::Farewell;
+use vncterm_control::{Farewell, Reading};
 use vncterm_rfb::Limits;
 use vncterm_screen::Screen;
 
+use crate::history::History;
 use crate::memory;
 use crate::rfb_viewer::{RfbViewer, Stays};
 use crate::text_viewer::{TextViewer, Typed};
@@ -123,6 +124,7 @@ impl Viewers {
 
     /// Notes that the screen has jumped: text viewers get it whole.
     pub(crate) fn restart(&mut self, screen: &Screen) {
+        self.text.retain(|viewer| !viewer.counts());
         let replay = screen.replay();
         self.text.iter_mut().for_each(|viewer| viewer.show(&replay));
         self.changed(false);
@@ -203,6 +205,40 @@ impl Viewers {
     /// that has hung up, while what it typed still waits for the guest, or is stalled, gives its
     /// place up.
     pub(crate) fn take_text(&mut self, socket: OwnedFd, screen: &Screen, now: Instant) -> bool {
+        let has_place = self.has_text_place(now);
+        if has_place {
+            self.text.push(TextViewer::new(socket, screen.replay(), now));
+        }
+        has_place
+    }
+
+    /// The same for one that counts the guest's bytes, and what its own begin with: it goes on at
+    /// `from`, or sees the scrollback and the screen first.
+    pub(crate) fn take_reader(
+        &mut self,
+        socket: OwnedFd,
+        from: u64,
+        history: &History,
+        screen: &Screen,
+        now: Instant,
+    ) -> Option<Reading> {
+        if !self.has_text_place(now) {
+            return None;
+        }
+        let (reading, begin) = match history.since(from) {
+            Some(bytes) => (Reading { at: from, repaint: 0 }, bytes),
+            None => {
+                let bytes = screen.replay_with_scrollback();
+                let repaint = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                (Reading { at: history.end(), repaint }, bytes)
+            }
+        };
+        self.text.push(TextViewer::reader(socket, begin, now));
+        Some(reading)
+    }
+
+    /// Whether one more text viewer has a place, made if need be.
+    fn has_text_place(&mut self, now: Instant) -> bool {
         if self.text.len() >= VIEWERS_MAX {
             let hung_up = self.text.iter().position(TextViewer::has_hung_up);
             let stalled =
@@ -210,7 +246,6 @@ impl Viewers {
             let Some(index) = hung_up.or_else(stalled) else { return false };
             self.text.remove(index);
         }
-        self.text.push(TextViewer::new(socket, screen.replay(), now));
         true
     }
 

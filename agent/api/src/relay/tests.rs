@@ -35,6 +35,7 @@ fn relayed(
         other_viewers: 0,
         view_only,
         protocol,
+        reading: None,
     };
     let opened = Console { socket: socket.into(), note: Note::of(note), opened };
     let run = run(stream, Vec::new(), transport, opened, idle);
@@ -115,6 +116,17 @@ async fn what_the_agent_says_comes_after_the_consoles_last_words() {
     ran.unwrap();
     assert!(output.starts_with(b"\x82\x0aPower down"), "{output:?}");
     assert_eq!(close(&output), (4002, "the guest rebooted"));
+}
+
+#[tokio::test]
+async fn who_sends_pings_and_reads_no_answer_is_not_read_any_more() {
+    let (run, mut ends) = relayed(ConsoleProtocol::Rfb, false, websocket(), None);
+    let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(1024 * 1024);
+    tokio::select! {
+        _ = run => panic!("it goes on"),
+        _ = ends.viewer.write_all(&pings) => panic!("it has read everything"),
+        () = tokio::time::sleep(IDLE) => {}
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use restrict::{Moment, Reaped};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 use uuid::Uuid;
-use vncterm_control::{Answer, Farewell, Order, Refusal, State, VERSION, shown_title};
+use vncterm_control::{Answer, Farewell, Order, Reading, Refusal, State, VERSION, shown_title};
 use vncterm_launch::Terminal;
 use xenstore_wire::DomainId;
 
@@ -84,6 +84,7 @@ async fn stopped(commands: &mut mpsc::UnboundedReceiver<Command>) {
             | Command::State(_)
             | Command::Thumbnail(_)
             | Command::View(..)
+            | Command::Read(..)
             | Command::Attest(_) => {}
         }
     }
@@ -96,6 +97,7 @@ enum Pending {
     State(oneshot::Sender<Option<State>>),
     Thumbnail(oneshot::Sender<Option<String>>),
     View(oneshot::Sender<Result<(), NoViewer>>),
+    Read(oneshot::Sender<Result<Reading, NoViewer>>),
     Tty(Terminal),
     Title,
 }
@@ -255,6 +257,9 @@ impl Keeping {
             Command::View(viewer, socket, asker) => {
                 self.ask(&Order::Viewer(viewer), &[socket], Pending::View(asker));
             }
+            Command::Read(from, socket, asker) => {
+                self.ask(&Order::Reader { from }, &[socket], Pending::Read(asker));
+            }
             Command::Attest(asker) => self.attest(asker),
         }
     }
@@ -365,6 +370,10 @@ impl Keeping {
             (Pending::View(asker), Said::Refused(refusal)) => {
                 let _ = asker.send(Err(NoViewer::Refused(refusal)));
             }
+            (Pending::Read(asker), Said::Reading(reading)) => drop(asker.send(Ok(reading))),
+            (Pending::Read(asker), Said::Refused(refusal)) => {
+                let _ = asker.send(Err(NoViewer::Refused(refusal)));
+            }
             (Pending::Tty(terminal), Said::Done) => self.move_to(terminal),
             (Pending::Tty(_), Said::Refused(refusal)) => {
                 let why = format!("the converter refuses it: {}", refusal_text(refusal));
@@ -373,11 +382,18 @@ impl Keeping {
             // Old viewers keep the old name; new ones hear the new one.
             (Pending::Title, Said::Done | Said::Refused(_)) => {}
             // An answer of the wrong kind is none: the asker hears that nobody answers.
-            (Pending::State(_), Said::Done | Said::Refused(_) | Said::Thumbnail(_))
-            | (Pending::Thumbnail(_), Said::Done | Said::Refused(_) | Said::State(_))
+            (
+                Pending::State(_),
+                Said::Done | Said::Refused(_) | Said::Thumbnail(_) | Said::Reading(_),
+            )
+            | (
+                Pending::Thumbnail(_),
+                Said::Done | Said::Refused(_) | Said::State(_) | Said::Reading(_),
+            )
+            | (Pending::Read(_), Said::Done | Said::State(_) | Said::Thumbnail(_))
             | (
                 Pending::View(_) | Pending::Tty(_) | Pending::Title,
-                Said::State(_) | Said::Thumbnail(_),
+                Said::State(_) | Said::Thumbnail(_) | Said::Reading(_),
             ) => {}
         }
     }

@@ -70,8 +70,8 @@ impl Agent {
                 let before = self.front.ledger.touch(object).ok_or_else(|| unknown(object))?;
                 Ok(Draft::Whole(Reply::Moment(before)))
             }
-            Call::Open { session, target, address, view_only } => {
-                self.open(session, target, address, view_only)
+            Call::Open { session, target, address, view_only, from } => {
+                self.open(session, target, address, view_only, from)
             }
             // Said on the connection of an open console, and read there.
             Call::Close { .. } => {
@@ -137,6 +137,7 @@ impl Agent {
         target: Target,
         address: IpAddr,
         view_only: bool,
+        from: Option<u64>,
     ) -> Result<Draft, Refusal> {
         let session = self.whose(key)?;
         self.refresh_stale_front();
@@ -154,7 +155,7 @@ impl Agent {
             return Err(Refusal { code: RefusalCode::ViewerLimit, message });
         }
         let (domid, role) = (entry.domain.number(), session.role);
-        let draft = self.draft_console(vm, protocol, role == Role::Admin);
+        let draft = self.draft_console(vm, protocol, from, role == Role::Admin);
         let visit = Visit {
             user: session.user,
             address,

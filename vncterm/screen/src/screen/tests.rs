@@ -159,6 +159,38 @@ proptest! {
 }
 
 #[test]
+fn a_screen_is_replayed_with_the_lines_above_it() {
+    let line = |screen: &Screen, back, row| screen.row(back, row).cells.to_vec();
+    for printed in [0_u8, 3, 4, 5, 9, 40] {
+        let mut screen = Screen::new(20, 4, 512);
+        for number in 0..printed {
+            screen.feed(&[
+                0x1b,
+                b'[',
+                b'3',
+                b'0' + number % 8,
+                b'm',
+                b'a' + number % 26,
+                b'\r',
+                b'\n',
+            ]);
+        }
+        screen.feed(b"login: ");
+        let mut other = Screen::new(20, 4, 512);
+        other.feed(b"what was there before\r\n");
+        other.feed(&screen.replay_with_scrollback());
+        let lines = screen.scrollback_len();
+        assert!(other.scrollback_len() >= lines, "{printed}");
+        for back in 1..=lines {
+            assert_eq!(line(&other, back, 0), line(&screen, back, 0), "{printed} {back}");
+        }
+        for row in 0..4 {
+            assert_eq!(line(&other, 0, row), line(&screen, 0, row), "{printed} {row}");
+        }
+    }
+}
+
+#[test]
 fn sizes_outside_the_bounds_become_the_nearest() {
     let screen = Screen::new(0, 0, usize::MAX);
     assert_eq!((screen.columns(), screen.rows()), (2, 1));
