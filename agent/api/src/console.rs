@@ -119,6 +119,7 @@ fn refuse(refusal: &Refusal) -> Box<Reply> {
         RefusalCode::NoConsole => NOT_FOUND,
         RefusalCode::ViewerLimit => LIMIT,
         RefusalCode::UnknownVm
+        | RefusalCode::UnknownNic
         | RefusalCode::UnknownObject
         | RefusalCode::Halted
         | RefusalCode::Malformed
