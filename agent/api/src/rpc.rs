@@ -51,7 +51,7 @@ pub(crate) fn failure(refusal: &Refusal, session: &str) -> Failure {
         RefusalCode::TooLong | RefusalCode::Malformed => {
             Failure::new("INVALID_VALUE", ["", message])
         }
-        RefusalCode::UnknownVm | RefusalCode::UnknownObject => {
+        RefusalCode::UnknownVm | RefusalCode::UnknownNic | RefusalCode::UnknownObject => {
             Failure::new("HANDLE_INVALID", ["", message])
         }
         RefusalCode::Running => Failure::new("VM_BAD_POWER_STATE", ["", "halted", "running"]),
