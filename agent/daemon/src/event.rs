@@ -18,8 +18,8 @@ pub(crate) enum Event {
     Converter(Life, converter::Report),
     /// The rest of a life is over.
     Due(Life),
-    /// The host's network interfaces are others.
-    Nics(nic::Hosts),
+    /// Who keeps network interfaces tells something.
+    Nics(nic::Report),
     /// A client asks something.
     Asked(Question),
     /// Time has passed: records and screens grow old.

@@ -14,7 +14,7 @@ use xenstore_wire::DomainId;
 use xenwarden_nic::{GuestNic, Mac, Wanted};
 
 pub(crate) use answer::NicsDraft;
-pub(crate) use keeper::{Hosts, Order, keep};
+pub(crate) use keeper::{Hosts, Order, Report, keep};
 pub(crate) use table::Wish;
 
 use crate::book::quoted;
@@ -62,7 +62,9 @@ pub(crate) fn mac_text(mac: Mac) -> String {
 fn parse_mac(text: &[u8]) -> Option<Mac> {
     let text = std::str::from_utf8(text).ok()?;
     let mut bytes = text.split(':').map(|byte| match byte.len() {
-        2 => u8::from_str_radix(byte, 16).ok(),
+        2 if byte.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            u8::from_str_radix(byte, 16).ok()
+        }
         _ => None,
     });
     let mut mac = [0; 6];
@@ -90,6 +92,9 @@ pub(crate) struct Nics {
     bad: BTreeSet<String>,
     /// Whether wishes may have changed since they were last told.
     is_stale: bool,
+    /// The last order of guests' wishes, and the last that was done.
+    generation: u64,
+    done: u64,
     told: (BTreeMap<GuestNic, Wish>, BTreeMap<String, Wanted>),
     orders: tokio::sync::mpsc::UnboundedSender<Order>,
 }
@@ -102,6 +107,8 @@ impl Nics {
             hosts: Hosts::new(),
             bad: BTreeSet::new(),
             is_stale: true,
+            generation: 0,
+            done: 0,
             told: (BTreeMap::new(), BTreeMap::new()),
             orders,
         }
@@ -114,12 +121,8 @@ impl Nics {
 
     /// A domain's interfaces were looked at.
     pub(crate) fn see(&mut self, domain: DomainId, vifs: BTreeMap<u16, Vif>) {
-        if vifs.is_empty() {
-            self.seen.remove(&domain);
-        } else {
-            self.seen.insert(domain, vifs);
-        }
-        self.is_stale = true;
+        self.is_stale |= self.seen.get(&domain) != Some(&vifs);
+        self.seen.insert(domain, vifs);
     }
 
     /// A domain has ended.
@@ -127,9 +130,23 @@ impl Nics {
         self.is_stale |= self.seen.remove(&domain).is_some();
     }
 
-    /// The host's interfaces are these.
-    pub(crate) fn see_hosts(&mut self, hosts: Hosts) {
-        self.hosts = hosts;
+    /// The keeper tells something.
+    pub(crate) fn hear(&mut self, report: Report) {
+        match report {
+            Report::Hosts(hosts) => self.hosts = hosts,
+            Report::Done(generation) => self.done = generation,
+        }
+    }
+
+    /// Whether a domain's settings are applied, as far as they can be.
+    pub(crate) fn is_settled(&self, domain: DomainId) -> bool {
+        let Some(vifs) = self.seen.get(&domain) else { return false };
+        let are_wished = |devid: &u16| {
+            let nic = GuestNic { domid: domain.number(), devid: *devid };
+            self.told.0.contains_key(&nic)
+        };
+        let connected = vifs.iter().all(|(devid, vif)| vif.is_connected || !are_wished(devid));
+        connected && !self.is_stale && self.done >= self.generation
     }
 
     fn order(&self, order: Order) {
@@ -157,7 +174,9 @@ impl Agent {
         }
         self.nics.bad = found;
         if self.nics.told.0 != guests {
-            self.nics.order(Order::Guests(guests.clone()));
+            self.nics.generation += 1;
+            let generation = self.nics.generation;
+            self.nics.order(Order::Guests { wishes: guests.clone(), generation });
         }
         if self.nics.told.1 != hosts {
             self.nics.order(Order::Hosts(hosts.clone()));

@@ -1,4 +1,5 @@
-//! Whether a domain is ready to run: its data is written, and its console is as it should be.
+//! Whether a domain is ready to run: its data is written, its network interfaces are set, and its
+//! console is as it should be.
 //!
 //! Clients that wait for it are answered after the event that made it so; how long they may wait
 //! is for who serves them.
@@ -52,6 +53,7 @@ impl Agent {
             | Domain::Leaving
             | Domain::Gone => false,
         };
-        (settled && self.store.is_written(domain)).then(|| self.console_state(life, entry))
+        let prepared = self.store.is_written(domain) && self.nics.is_settled(domain);
+        (settled && prepared).then(|| self.console_state(life, entry))
     }
 }

@@ -123,7 +123,7 @@ struct Sources {
     store: mpsc::UnboundedReceiver<store::Report>,
     converters: mpsc::UnboundedReceiver<(Life, converter::Report)>,
     questions: mpsc::Receiver<Question>,
-    nics: mpsc::UnboundedReceiver<nic::Hosts>,
+    nics: mpsc::UnboundedReceiver<nic::Report>,
     ages: Interval,
     terminate: Signal,
     interrupt: Signal,
@@ -153,9 +153,9 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let socket = config.xenstore.socket.clone();
     let store_handle = Store::open(socket, config.limits, store_reports);
     let (nic_orders, nics_ordered) = mpsc::unbounded_channel();
-    let (nic_hosts, nics) = mpsc::unbounded_channel();
+    let (nic_reports, nics) = mpsc::unbounded_channel();
     let host_devices = config.nics.host_devices.clone();
-    spawn_local(nic::keep(host_devices, nics_ordered, nic_hosts));
+    spawn_local(nic::keep(host_devices, nics_ordered, nic_reports));
     let mut ages = interval(AGE_EVERY);
     ages.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let login = config.host_console.login.clone().on_this_host();
@@ -209,8 +209,8 @@ impl Agent {
                     self.hear_question(question);
                     Vec::new()
                 }
-                Event::Nics(hosts) => {
-                    self.nics.see_hosts(hosts);
+                Event::Nics(report) => {
+                    self.nics.hear(report);
                     Vec::new()
                 }
                 Event::Tell => {
@@ -320,7 +320,7 @@ impl Sources {
             Some(report) = self.store.recv() => Event::Store(report),
             Some((life, report)) = self.converters.recv() => Event::Converter(life, report),
             Some(question) = self.questions.recv() => Event::Asked(question),
-            Some(hosts) = self.nics.recv() => Event::Nics(hosts),
+            Some(report) = self.nics.recv() => Event::Nics(report),
             life = due => Event::Due(life),
             () = told => Event::Tell,
             _ = self.ages.tick() => Event::Age,

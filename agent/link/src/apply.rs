@@ -69,11 +69,17 @@ impl Devices {
     /// is a matter of other devices ([`Self::mirror`]). Returns what failed, by key.
     pub fn apply(&mut self, link: &Link, wanted: &Wanted) -> BTreeMap<Key, Failure> {
         let mut failures = BTreeMap::new();
+        let mut changeable = None;
         for step in plan(wanted) {
             match step {
                 Step::Link(wish) => self.apply_link(link, wish, &mut failures),
                 Step::Offload(offload, on) => {
-                    let done = self.ethtool.switch(&link.name, offload, on);
+                    let known = changeable
+                        .get_or_insert_with(|| self.ethtool.changeable(&link.name))
+                        .as_ref();
+                    let done = known.map_err(Clone::clone).and_then(|changeable| {
+                        self.ethtool.switch(&link.name, changeable, offload, on)
+                    });
                     note(&mut failures, &[Key::Offload(offload)], done);
                 }
                 Step::Mtu(bytes) => {
@@ -137,7 +143,8 @@ impl Devices {
         if !self.cleaned {
             self.find_earlier(links);
         }
-        let is_there = |index: u32| links.iter().any(|link| link.index == index);
+        let there: BTreeSet<u32> = links.iter().map(|link| link.index).collect();
+        let is_there = |index: u32| there.contains(&index);
         let mut failures = BTreeMap::new();
         let mut stand = BTreeMap::new();
         let places: Vec<(u32, Direction)> = self
@@ -161,7 +168,8 @@ impl Devices {
                 Ok(()) if wanted.is_empty() => {}
                 Ok(()) => drop(stand.insert(place, Some(wanted.to_vec()))),
                 Err(fault) => {
-                    // It is put anew the next time.
+                    // Half of the rules would copy some frames twice; all are put anew the next time.
+                    let _ = traffic::put(&mut self.route, index, direction, &[]);
                     stand.insert(place, None);
                     for watcher in wanted.iter().flat_map(|rule| &rule.copies) {
                         failures.insert(*watcher, Failure::from(fault.clone()));

@@ -67,6 +67,10 @@ struct Word {
     never_changed: u32,
 }
 
+/// The features that a device can change, word by word: always the same ones.
+#[derive(Debug)]
+pub(crate) struct Changeable(Vec<u32>);
+
 impl Ethtool {
     pub(crate) fn open() -> Result<Self, Fault> {
         let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
@@ -158,16 +162,27 @@ impl Ethtool {
         Ok(offloads)
     }
 
-    /// Switches an offload: those of its features that the device can change.
-    pub(crate) fn switch(&mut self, device: &str, offload: Offload, on: bool) -> Result<(), Fault> {
+    /// The features that a device can change.
+    pub(crate) fn changeable(&mut self, device: &str) -> Result<Changeable, Fault> {
         self.names(device)?;
         let words = self.words(device)?;
+        Ok(Changeable(words.iter().map(|word| word.available & !word.never_changed).collect()))
+    }
+
+    /// Switches an offload: those of its features that the device can change.
+    pub(crate) fn switch(
+        &self,
+        device: &str,
+        changeable: &Changeable,
+        offload: Offload,
+        on: bool,
+    ) -> Result<(), Fault> {
+        let Changeable(words) = changeable;
         let mut order = vec![SET_FEATURES, u32::try_from(words.len()).unwrap_or_default()];
         let mut any = false;
         for (number, word) in words.iter().enumerate() {
             let bits = self.places(offload).filter(|(other, _)| *other == number);
-            let bits = bits.fold(0, |bits, (_, bit)| bits | bit);
-            let valid = bits & word.available & !word.never_changed;
+            let valid = bits.fold(0, |bits, (_, bit)| bits | bit) & word;
             any |= valid != 0;
             order.extend([valid, if on { valid } else { 0 }]);
         }
@@ -187,7 +202,8 @@ impl Ethtool {
     pub(crate) fn link(&self, device: &str) -> Result<Option<LinkMode>, Fault> {
         match self.link_words(device) {
             Ok(words) => Ok(Some(LinkWords(words).mode())),
-            Err(Fault::Kernel { errno: Errno::EOPNOTSUPP, .. }) => Ok(None),
+            // Some drivers have other words for having none, above all while they are down.
+            Err(Fault::Kernel { errno, .. }) if errno != Errno::ENODEV => Ok(None),
             Err(fault) => Err(fault),
         }
     }

@@ -236,7 +236,7 @@ fn refused(refusal: &Refusal, table: &Table, args: &Args<'_>) -> Failure {
     let field = args.method.split_once("_to_").map_or("", |(_, field)| field);
     match refusal.code {
         RefusalCode::Exists => Failure::new("MAP_DUPLICATE_KEY", [table.name, field, of, word(1)]),
-        RefusalCode::UnknownObject | RefusalCode::UnknownVm => {
+        RefusalCode::UnknownObject | RefusalCode::UnknownVm | RefusalCode::UnknownNic => {
             Failure::new("HANDLE_INVALID", [table.name, of])
         }
         RefusalCode::Forbidden => {

@@ -288,3 +288,52 @@ fn the_control_domain_has_one_record_whatever_its_uuid() {
     host.age(400);
     assert_eq!(host.names(), ["Control domain on host: b"]);
 }
+
+#[test]
+fn a_network_interfaces_keys_outlive_the_domain_that_had_it() {
+    let mut host = Host::new();
+    let vm = host.start(1, 7, "web").vm;
+    let vif = |bridge: &str| Vif {
+        mac: Some([0, 0x16, 0x3e, 0, 0, 7]),
+        bridge: Some(bridge.to_owned()),
+        is_connected: false,
+    };
+    let seen = [(0, vif("xenbr0"))].into();
+    let changes = host.book.see_vifs(vm, &seen);
+    host.book.apply(changes);
+    assert_eq!(host.book.see_vifs(vm, &seen), [], "what is known changes nothing");
+    let change = |host: &mut Host, devid, key: &str, value: Option<&str>| {
+        let changes = host.book.change_vif_key(vm, devid, key, value.map(str::to_owned));
+        changes.map(|changes| host.book.apply(changes)).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(change(&mut host, 0, "ethtool-tx", Some("off")), Ok(()));
+    assert_eq!(change(&mut host, 1, "ethtool-tx", Some("off")), Err(RefusalCode::UnknownNic));
+    assert_eq!(change(&mut host, 0, "", Some("off")), Err(RefusalCode::Malformed));
+    assert_eq!(change(&mut host, 0, "a", Some(&"x".repeat(5000))), Err(RefusalCode::TooLong));
+
+    // It ends, one interface after the other, and comes again at another bridge.
+    let changes = host.book.see_vifs(vm, &BTreeMap::new());
+    host.book.apply(changes);
+    host.end(vm);
+    assert_eq!(host.start(2, 7, "web").vm, vm);
+    let changes = host.book.see_vifs(vm, &[(0, vif("xenbr1"))].into());
+    host.book.apply(changes);
+    let kept = &host.book.get(vm).unwrap().vifs[&0];
+    assert_eq!(kept.other_config["ethtool-tx"], "off");
+    assert_eq!(kept.network.as_deref(), Some("xenbr1"));
+    assert_eq!(change(&mut host, 0, "ethtool-tx", None), Ok(()));
+    assert!(host.book.get(vm).unwrap().vifs[&0].other_config.is_empty());
+}
+
+#[test]
+fn a_network_interface_may_have_keys_before_it_is_plugged_and_there_are_not_too_many() {
+    let mut host = Host::new();
+    let vm = host.register("web", Some(7)).unwrap();
+    for devid in 0..=u16::try_from(VIFS_MAX).unwrap() {
+        let added = host.book.add_vif(vm, devid).map(|changes| host.book.apply(changes));
+        assert_eq!(added.is_ok(), usize::from(devid) < VIFS_MAX, "{devid}");
+    }
+    assert_eq!(host.book.add_vif(vm, 0), Ok(Vec::new()));
+    let seen = [(300, Vif::default())].into();
+    assert_eq!(host.book.see_vifs(vm, &seen), [], "nor by being seen");
+}

@@ -25,11 +25,25 @@ pub(crate) type Hosts = BTreeMap<String, String>;
 #[derive(Debug)]
 pub(crate) enum Order {
     /// This is wanted of guests' interfaces.
-    Guests(BTreeMap<GuestNic, Wish>),
+    Guests {
+        /// The wishes.
+        wishes: BTreeMap<GuestNic, Wish>,
+        /// The number of this order, counted up.
+        generation: u64,
+    },
     /// This is wanted of the host's, by what each is known by.
     Hosts(BTreeMap<String, Wanted>),
     /// Look at every device, and say how it is.
     Tell(oneshot::Sender<Snapshot>),
+}
+
+/// What the keeper tells.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// The host's interfaces are others.
+    Hosts(Hosts),
+    /// What was wanted of guests' interfaces by this order, and all before, is done where it can be.
+    Done(u64),
 }
 
 /// Devices as they were found.
@@ -47,20 +61,23 @@ struct Bench {
     table: Table,
     /// Whether links are to be listed: none is known yet, or more happened than could be kept.
     is_to_list: bool,
+    /// The last order of guests' wishes.
+    generation: u64,
 }
 
-/// Keeps devices until the agent ends. `hosts` hears when the host's interfaces are others.
+/// Keeps devices until the agent ends.
 pub(crate) async fn keep(
     also_hosts: Vec<String>,
     mut orders: mpsc::UnboundedReceiver<Order>,
-    hosts: mpsc::UnboundedSender<Hosts>,
+    reports: mpsc::UnboundedSender<Report>,
 ) {
-    let why = match keep_until_failed(also_hosts, &mut orders, hosts).await {
+    let why = match keep_until_failed(also_hosts, &mut orders, &reports).await {
         Ok(()) => return,
         Err(why) => why,
     };
     tracing::error!(why, "network interfaces are left as they are");
-    // Who asks is told that they can't be looked at.
+    // Who asks is told that they can't be looked at; and nobody is kept waiting for settings.
+    let _ = reports.send(Report::Done(u64::MAX));
     while let Some(order) = orders.recv().await {
         drop(order);
     }
@@ -69,7 +86,7 @@ pub(crate) async fn keep(
 async fn keep_until_failed(
     also_hosts: Vec<String>,
     orders: &mut mpsc::UnboundedReceiver<Order>,
-    hosts: mpsc::UnboundedSender<Hosts>,
+    reports: &mpsc::UnboundedSender<Report>,
 ) -> Result<(), String> {
     // Heard from before the first listing on, so that nothing is missed between.
     let events = LinkEvents::open().map_err(|fault| causes(&fault))?;
@@ -78,13 +95,15 @@ async fn keep_until_failed(
         devices: Devices::open().map_err(|fault| causes(&fault))?,
         table: Table::new(also_hosts),
         is_to_list: true,
+        generation: 0,
     };
     let (mut again, mut told): (Option<Instant>, Hosts) = (None, Hosts::new());
+    let mut done = 0;
     let mut looks: Vec<oneshot::Sender<Snapshot>> = Vec::new();
     loop {
         // Whatever has come meanwhile is done in the same go.
         while let Ok(order) = orders.try_recv() {
-            looks.extend(take(&mut bench.table, order));
+            looks.extend(bench.take(order));
         }
         let asked = std::mem::take(&mut looks);
         let worked = spawn_blocking(move || {
@@ -104,7 +123,11 @@ async fn keep_until_failed(
         if hosts_now != told {
             told.clone_from(&hosts_now);
             // Nobody listens when this process is about to end.
-            let _ = hosts.send(hosts_now);
+            let _ = reports.send(Report::Hosts(hosts_now));
+        }
+        if done != bench.generation {
+            done = bench.generation;
+            let _ = reports.send(Report::Done(done));
         }
         let due = async {
             match again {
@@ -114,7 +137,7 @@ async fn keep_until_failed(
         };
         tokio::select! {
             order = orders.recv() => match order {
-                Some(order) => looks.extend(take(&mut bench.table, order)),
+                Some(order) => looks.extend(bench.take(order)),
                 None => return Ok(()),
             },
             ready = events.ready_mut(Interest::READABLE) => {
@@ -136,15 +159,6 @@ fn register(events: LinkEvents) -> io::Result<AsyncFd<LinkEvents>> {
     registered.map_err(Into::into)
 }
 
-fn take(table: &mut Table, order: Order) -> Option<oneshot::Sender<Snapshot>> {
-    match order {
-        Order::Guests(guests) => table.want_of_guests(guests),
-        Order::Hosts(hosts) => table.want_of_hosts(hosts),
-        Order::Tell(asker) => return Some(asker),
-    }
-    None
-}
-
 /// Takes what has happened to links.
 fn hear(bench: &mut Bench, events: &mut LinkEvents) -> Result<(), Fault> {
     while let Some(news) = events.take()? {
@@ -157,6 +171,19 @@ fn hear(bench: &mut Bench, events: &mut LinkEvents) -> Result<(), Fault> {
 }
 
 impl Bench {
+    /// Takes an order; who wants to be told how devices are is returned.
+    fn take(&mut self, order: Order) -> Option<oneshot::Sender<Snapshot>> {
+        match order {
+            Order::Guests { wishes, generation } => {
+                self.table.want_of_guests(wishes);
+                self.generation = generation;
+            }
+            Order::Hosts(hosts) => self.table.want_of_hosts(hosts),
+            Order::Tell(asker) => return Some(asker),
+        }
+        None
+    }
+
     /// Does what is due, and says when to come again.
     fn work(&mut self) -> Option<Instant> {
         if std::mem::take(&mut self.is_to_list) {

@@ -4,6 +4,7 @@
 //! transaction. When the bucket is empty the work waits, and the watch on what the guest writes is
 //! taken back until there are tokens again, so that a guest can't make the agent work.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use super::session::{guest_watch, key_watches};
 use super::{Report, StoreFault, timely};
 use crate::causes::causes;
 use crate::effect::Ports;
+use crate::nic::Vif;
 use crate::paths;
 
 /// A port is published by a look, a write and its permissions.
@@ -66,6 +68,8 @@ pub(super) struct Caretaker {
     /// When the log was last told that the domain is over its limit.
     told_over_at: Option<Instant>,
     read_back_at: Option<Instant>,
+    /// Its network interfaces, as they were seen last.
+    vifs: BTreeMap<u16, Vif>,
     /// Whether the log says already that the guest's data is not read back.
     told_too_much: bool,
 }
@@ -92,6 +96,7 @@ impl Caretaker {
             hears_guest: false,
             told_over_at: None,
             read_back_at: None,
+            vifs: BTreeMap::new(),
             told_too_much: false,
         }
     }
@@ -143,7 +148,7 @@ impl Caretaker {
     async fn carry_out(&mut self, work: Work) -> Result<(), StoreFault> {
         match work {
             Work::Look => self.look().await,
-            Work::LookAtNics => self.look_at_nics().await,
+            Work::LookAtNics(looks) => self.look_at_nics(looks).await,
             Work::Publish(ports) => self.publish(ports).await,
             Work::Retract(ports) => self.retract(ports).await,
             Work::Data(nodes) => {

@@ -3,7 +3,7 @@
 //! A guest's doing never makes it grow: its changes are one flag and a count. What the agent
 //! itself orders is kept by node, the last word on each.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -27,10 +27,19 @@ pub(super) enum Work {
     Retract(Ports),
     /// Look at the keys.
     Look,
-    /// Look at the network interfaces.
-    LookAtNics,
+    /// Look at network interfaces.
+    LookAtNics(NicLooks),
     /// Read `vm-data` back; how many events of the guest's called for it.
     ReadBack(u32),
+}
+
+/// Network interfaces to look at.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct NicLooks {
+    /// All there are.
+    pub(super) all: bool,
+    /// These.
+    pub(super) some: BTreeSet<u16>,
 }
 
 /// One domain's desk.
@@ -46,7 +55,7 @@ struct Waiting {
     generation: u64,
     ports: VecDeque<Work>,
     look: bool,
-    nics: bool,
+    nics: NicLooks,
     guest_events: u32,
     written: u32,
 }
@@ -82,9 +91,15 @@ impl Desk {
         self.changed.notify_one();
     }
 
-    /// The domain's network interfaces may have changed.
+    /// Any of the domain's network interfaces may have changed.
     pub(super) fn nics_changed(&self) {
-        self.waiting().nics = true;
+        self.waiting().nics.all = true;
+        self.changed.notify_one();
+    }
+
+    /// One of them may have.
+    pub(super) fn nic_changed(&self, devid: u16) {
+        self.waiting().nics.some.insert(devid);
         self.changed.notify_one();
     }
 
@@ -139,8 +154,9 @@ impl Waiting {
         if std::mem::take(&mut self.look) {
             return Some(Work::Look);
         }
-        if std::mem::take(&mut self.nics) {
-            return Some(Work::LookAtNics);
+        let nics = std::mem::take(&mut self.nics);
+        if nics != NicLooks::default() {
+            return Some(Work::LookAtNics(nics));
         }
         match self.guest_events {
             0 => None,

@@ -95,6 +95,31 @@ fn watch(name: impl Into<Name>, token: &[u8]) -> Watch {
     Watch { name: name.into(), token }
 }
 
+/// Which of a domain's network interfaces is otherwise.
+#[derive(Debug, PartialEq, Eq)]
+enum ChangedNic {
+    All,
+    One(u16),
+    None,
+}
+
+/// The keys of a network interface that are read.
+const NIC_KEYS: [&str; 3] = ["mac", "bridge", "hotplug-status"];
+
+/// What a change of a node says: of the many keys that a device's driver writes, three matter.
+fn changed_nic(domain: DomainId, node: &str) -> ChangedNic {
+    let nics = paths::nics(domain);
+    let Some(below) = node.strip_prefix(nics.as_str()).and_then(|rest| rest.strip_prefix('/'))
+    else {
+        return ChangedNic::All;
+    };
+    let (devid, key) = below.split_once('/').unwrap_or((below, ""));
+    match devid.parse() {
+        Ok(devid) if key.is_empty() || NIC_KEYS.contains(&key) => ChangedNic::One(devid),
+        Ok(_) | Err(_) => ChangedNic::None,
+    }
+}
+
 /// The watches on a domain's keys that its toolstack writes.
 pub(super) fn key_watches(domain: DomainId) -> [Watch; 5] {
     let token = format!("{KEYS}{domain}");
@@ -208,7 +233,15 @@ impl Connector {
                 }
             }
             Meaning::Nics(domain) if session.present.contains_key(&domain) => {
-                self.desk(domain).nics_changed();
+                let desk = self.desk(domain);
+                match event {
+                    Event::Changed(change) => match changed_nic(domain, change.name.as_str()) {
+                        ChangedNic::All => desk.nics_changed(),
+                        ChangedNic::One(devid) => desk.nic_changed(devid),
+                        ChangedNic::None => {}
+                    },
+                    Event::Many(_) | Event::Overflow => desk.nics_changed(),
+                }
             }
             Meaning::Nics(_) | Meaning::Guest(_) | Meaning::Nothing => {}
         }
@@ -347,6 +380,18 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_says_which_network_interface_to_look_at() {
+        let domain = DomainId::new(7).unwrap();
+        let changed = |node| changed_nic(domain, node);
+        assert_eq!(changed("/local/domain/0/backend/vif/7"), ChangedNic::All);
+        assert_eq!(changed("/local/domain/0/backend/vif/7/3"), ChangedNic::One(3));
+        assert_eq!(changed("/local/domain/0/backend/vif/7/3/hotplug-status"), ChangedNic::One(3));
+        assert_eq!(changed("/local/domain/0/backend/vif/7/3/state"), ChangedNic::None);
+        assert_eq!(changed("/local/domain/0/backend/vif/7/3/mac/x"), ChangedNic::None);
+        assert_eq!(changed("/local/domain/0/backend/vif"), ChangedNic::All, "removed with all");
+    }
 
     /// A watch fires once for its own name when it is set, as if that had been written.
     #[test]

@@ -4,6 +4,7 @@
 //! They need root, and say so where it is missing.
 
 mod capture;
+mod cost;
 mod keys;
 mod mirrors;
 mod world;
