@@ -13,4 +13,5 @@ mod seeded;
 mod survival;
 mod tokens;
 mod turns;
-mod world;
+
+use super::world;
