@@ -24,6 +24,7 @@ use crate::graphics::{Claim, Listeners};
 use crate::host::{Entry, Life};
 use crate::record::Record;
 use crate::run::{Agent, now_ms};
+use crate::store_audit::StoreSite;
 use crate::vm_data;
 
 /// An answer before converters were asked.
@@ -35,8 +36,8 @@ pub(crate) enum Draft {
     Vms(Vec<(Vm, Option<Keeper>)>),
     /// How the agent is, but for viewers, with the converters to ask for them.
     Status(Box<Status>, Vec<Keeper>),
-    /// What each converter is, but for its properties.
-    Audit(Vec<(ConverterAudit, Keeper)>),
+    /// What each converter is, but for its properties, and where the store is to be looked at.
+    Audit(Vec<(ConverterAudit, Keeper)>, StoreSite),
     /// A console to open.
     Console(ConsoleOpened, Keeper, Viewer),
     /// The screen of a domain's own device model, to be connected to.
@@ -55,7 +56,7 @@ impl Agent {
             Ask::Vms => return Draft::Vms(self.vms()),
             Ask::Audit => {
                 self.attested_at = Some(Instant::now());
-                return Draft::Audit(self.draft_audit());
+                return Draft::Audit(self.draft_audit(), StoreSite::of(&self.config));
             }
             Ask::Console { vm, protocol } => {
                 return self.draft_console(vm, protocol, may_open_the_hosts(by));

@@ -14,7 +14,7 @@ mod reference;
 mod status;
 mod vm;
 
-pub use audit::{ConverterAudit, Property};
+pub use audit::{Audit, ConverterAudit, Property, StoreAudit};
 pub use console::{Console, ConsoleProtocol};
 pub use name::{Choice, choose};
 pub use object::{Class, ConsoleObject, HostObject, Map, Object, PoolObject, TaskObject, VmObject};
