@@ -73,9 +73,8 @@ pub fn look_at_store(parent: i32) -> io::Result<StoreLook> {
     note("parent-descriptors", "its parent has sockets, its log, the ledger and hypercalls", {
         look_at_handles(parent, &misc, Handle::is_the_parents)
     });
-    let store = match *children.as_slice() {
-        [store] => store,
-        _ => return Ok(StoreLook { store: None, attestation: Attestation { properties } }),
+    let [store] = *children.as_slice() else {
+        return Ok(StoreLook { store: None, attestation: Attestation { properties } });
     };
     let own = attest_store(store, program, &misc)?;
     Ok(StoreLook {
@@ -151,7 +150,7 @@ impl Handle {
         let last = link.file_name().and_then(OsStr::to_str).unwrap_or_default();
         let device = (kind == SFlag::S_IFCHR).then_some(stat.st_rdev);
         let device = device.and_then(|device| misc_name(device, misc));
-        let by = |names: &[&str]| names.iter().any(|name| last == *name);
+        let by = |names: &[&str]| names.contains(&last);
         // By what the kernel calls it, or, to be safe, by what somebody else does.
         if by(&HYPERCALLS)
             || device.is_some_and(|name| HYPERCALLS.iter().any(|it| name.ends_with(it)))

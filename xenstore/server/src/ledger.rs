@@ -140,7 +140,7 @@ pub(crate) fn keep(memory: &OwnedFd, path: &Path) -> io::Result<()> {
 }
 
 /// Writes a ledger of these bytes, whatever they are, that an earlier store seems to have left.
-#[cfg(any(test, feature = "fuzz"))]
+#[cfg(feature = "fuzz")]
 pub(crate) fn forge(memory: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
     let memory = File::from(memory.try_clone()?);
     let state = u64::try_from(bytes.len()).unwrap_or(u64::MAX >> 1) << 1;
@@ -231,6 +231,8 @@ impl Ledger {
         peer: u64,
         part: libc::iovec,
     ) -> io::Result<usize> {
+        #[cfg(test)]
+        let part = libc::iovec { iov_len: crate::faults::suffer(part.iov_len)?, ..part };
         let slot = self.slot();
         // SAFETY: all of its fields are numbers and pointers, for which zero is nothing.
         let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };

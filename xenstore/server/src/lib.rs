@@ -12,6 +12,8 @@ mod census;
 mod confinement;
 mod daemon;
 mod door;
+#[cfg(test)]
+mod faults;
 mod guests;
 mod handover;
 mod ledger;

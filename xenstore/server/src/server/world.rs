@@ -49,6 +49,7 @@ impl World {
     }
 
     /// A server that goes on from what an earlier one left; refused where that makes no sense.
+    #[cfg(feature = "fuzz")]
     pub(super) fn going_on(left: &[u8]) -> Result<Self, ServerError> {
         let machine = Machine::default();
         let kernel = Speaker::new(machine.start(DomainId::DOM0, 0));
