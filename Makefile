@@ -90,7 +90,7 @@ bench: build
 	@$(CARGO) build --release --locked -p acceptance --bin xenwarden-bench --example no_xen
 	@$(TARGET)/release/xenwarden-bench
 	@$(CARGO) test -q --release --locked -p xenwarden-link --test devices what_applying -- --ignored --nocapture
-	@$(CARGO) test -q --release --locked -p xenstored --bin xenstored what_a_flooding_guest_costs -- --ignored --nocapture
+	@$(CARGO) test -q --release --locked -p xenstored --lib what_a_flooding_guest_costs -- --ignored --nocapture
 
 ## All scenarios on a real Xen, under emulation, with each of Debian's stores and with ours.
 xenlab: xenlab-tool

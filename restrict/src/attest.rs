@@ -15,9 +15,11 @@ use crate::status;
 
 mod device_model;
 mod process;
+mod store;
 
 pub use device_model::look_at_device_model;
 use process::Process;
+pub use store::{StoreLook, look_at_store};
 
 /// What a process should be.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +89,16 @@ type Look = io::Result<(bool, String)>;
 /// Looks at every property of the process. An error means that there is no such process, or only
 /// what is left of one that ends.
 pub fn attest(expected: &Expected<'_>) -> io::Result<Attestation> {
+    let claim = descriptors_claim(expected.plan, expected.moment);
+    attest_with(expected, claim, |process| look_at_descriptors(process, expected))
+}
+
+/// The same, with something else to be said of the descriptors.
+fn attest_with(
+    expected: &Expected<'_>,
+    descriptors: String,
+    look_at_descriptors: impl FnOnce(&Process) -> Look,
+) -> io::Result<Attestation> {
     let process = Process::open(expected.child.pid())?;
     let own = Process::open_own()?;
     let mut properties = Vec::new();
@@ -142,9 +154,7 @@ pub fn attest(expected: &Expected<'_>) -> io::Result<Attestation> {
     note("limits", "its resource limits are those of its plan".into(), {
         look_at_limits(&process, plan)
     });
-    note("descriptors", descriptors_claim(plan, expected.moment), {
-        look_at_descriptors(&process, expected)
-    });
+    note("descriptors", descriptors, look_at_descriptors(&process));
     note("not-dumpable", "its own user can neither trace it nor read its memory".into(), {
         process.owner().map(|(uid, gid)| (uid == 0 && gid == 0, format!("owned by {uid}:{gid}")))
     });

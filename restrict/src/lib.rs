@@ -36,7 +36,9 @@ mod status;
 mod wrap;
 pub mod xen;
 
-pub use attest::{Attestation, Expected, Moment, Property, attest, look_at_device_model};
+pub use attest::{
+    Attestation, Expected, Moment, Property, StoreLook, attest, look_at_device_model, look_at_store,
+};
 pub use caps::Capability;
 pub use child::{Child, Ending, Reaped, become_subreaper};
 pub use confined::Confined;

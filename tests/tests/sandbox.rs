@@ -7,6 +7,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use acceptance::converter::Converter;
 use acceptance::proc::{self, Process};
 use acceptance::world::{Demo, Domain};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// Kinds of descriptors without a file behind them that a converter may make for itself.
 const ANONYMOUS: [&str; 4] = [
@@ -39,6 +41,29 @@ fn a_converter_has_nothing_but_what_it_was_handed() {
     let audit = demo.xenwarden(["audit"]);
     assert!(audit.status.success(), "{}\n{}", audit.output, audit.errors);
     demo.end();
+}
+
+#[test]
+fn the_audit_looks_at_the_store_and_its_parent() {
+    let demo = Demo::start(["--domains", "1"]);
+    let audit = demo.xenwarden(["audit"]);
+    assert!(audit.status.success(), "{}\n{}", audit.output, audit.errors);
+    let line = audit.output.lines().find(|line| line.starts_with("xenstored, store pid "));
+    let line = line.unwrap_or_else(|| panic!("no store: {}", audit.output));
+    let numbers: Vec<u32> = line.split([' ', ',']).filter_map(|word| word.parse().ok()).collect();
+    let [store, parent] = numbers[..] else { panic!("{line}") };
+    let store = Process::find(store).expect("the store's process");
+    assert_eq!(field(store, "PPid"), parent.to_string());
+    has_a_user_of_its_own_and_no_privilege(store);
+    for property in ["no-hypercalls", "capabilities", "root", "parent-descriptors"] {
+        assert!(audit.output.contains(&format!("holds          {property} ")), "{}", audit.output);
+    }
+    // A store that can't be looked at, because it is gone, is no proof of anything.
+    let parent = Pid::from_raw(parent.try_into().expect("a pid"));
+    kill(parent, Signal::SIGKILL).expect("it runs");
+    let audit = demo.xenwarden(["audit"]);
+    assert!(!audit.status.success() && audit.output.contains("the store can't be looked at"));
+    drop(demo);
 }
 
 #[test]

@@ -54,7 +54,10 @@ const ARROWS: [(&str, &[&str]); 24] = [
     // Black-box tests know the programs by their sockets; the font, to read pixels. The bench starts
     // converters as the agent does.
     ("tests", &["vncterm-font", "vncterm-control", "vncterm-launch", "restrict"]),
-    ("tests/fuzz", &["vncterm-screen", "vncterm-rfb", "vncterm-font"]),
+    (
+        "tests/fuzz",
+        &["vncterm-screen", "vncterm-rfb", "vncterm-font", "xenstored", "xenstore-wire"],
+    ),
     ("tests/xenlab", &["acceptance"]),
 ];
 

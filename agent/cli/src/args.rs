@@ -28,7 +28,7 @@ const TEMPLATE: &str = "\
   xenwarden demo                       try it: no Xen needed
   xenwarden list                       every VM and its console
   xenwarden console web01              see and use a text console; leave: Ctrl-]
-  xenwarden audit                      prove that every converter is confined
+  xenwarden audit                      prove that converters and store are confined
   xe vm-param-set uuid=UUID other-config:disable_pv_vnc=1
 
 {usage-heading} {usage}

@@ -158,14 +158,14 @@ fn show_nics(socket: &Path, word: Option<&str>, json: bool) -> Result<ExitCode, 
 }
 
 fn show_audit(socket: &Path, json: bool) -> Result<ExitCode, Box<dyn Error>> {
-    let Reply::Audit(converters) = Connection::open(socket)?.ask(&Ask::Audit)? else {
+    let Reply::Audit(audit) = Connection::open(socket)?.ask(&Ask::Audit)? else {
         return Err(AgentError::Unexpected.into());
     };
     match json {
-        true => print_as_it_is(&audit::json(&converters)?)?,
-        false => print(&audit::prose(&converters, Paint::of_standard_output()))?,
+        true => print_as_it_is(&audit::json(&audit)?)?,
+        false => print(&audit::prose(&audit, Paint::of_standard_output()))?,
     }
-    Ok(verdict(audit::holds(&converters)))
+    Ok(verdict(audit::holds(&audit)))
 }
 
 fn register(socket: &Path, name: &str, uuid: Option<Uuid>) -> Result<ExitCode, Box<dyn Error>> {

@@ -16,8 +16,8 @@ use nix::sys::termios::tcgetattr;
 use nix::unistd::Pid;
 use uuid::Uuid;
 use xenwarden_model::{
-    Ask, ConsoleOpened, ConsoleProtocol, ConsoleState, ConverterAudit, PowerState, Problem,
-    Property, Refusal, RefusalCode, Reply, Severity, Status, Vm,
+    Ask, Audit, ConsoleOpened, ConsoleProtocol, ConsoleState, ConverterAudit, PowerState, Problem,
+    Property, Refusal, RefusalCode, Reply, Severity, Status, StoreAudit, Vm,
 };
 
 /// What the played agent knows, and what it was asked to change.
@@ -106,7 +106,11 @@ fn answer(ask: &Ask, world: &mut World, given: &mut Option<OwnedFd>) -> Reply {
             world.changes.push(ask.clone());
             Reply::Registered(Uuid::from_u128(11))
         }
-        Ask::Audit => Reply::Audit(world.audits.clone()),
+        Ask::Audit => {
+            let converters = world.audits.clone();
+            let store = StoreAudit::Other { pid: 7, program: "/usr/bin/oxenstored".into() };
+            Reply::Audit(Box::new(Audit { converters, store }))
+        }
         Ask::Register { uuid, .. } => Reply::Registered(uuid.unwrap_or(Uuid::from_u128(9))),
         Ask::Forget { .. } | Ask::SetKey { .. } | Ask::RemoveKey { .. } | Ask::SetName { .. } => {
             world.changes.push(ask.clone());

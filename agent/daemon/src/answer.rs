@@ -25,6 +25,7 @@ use crate::host::{Entry, Life};
 use crate::nic::NicsDraft;
 use crate::record::Record;
 use crate::run::{Agent, now_ms};
+use crate::store_audit::StoreSite;
 use crate::vm_data;
 
 /// How a viewer comes to a converter.
@@ -45,8 +46,8 @@ pub(crate) enum Draft {
     Vms(Vec<(Vm, Option<Keeper>)>),
     /// How the agent is, but for viewers, with the converters to ask for them.
     Status(Box<Status>, Vec<Keeper>),
-    /// What each converter is, but for its properties.
-    Audit(Vec<(ConverterAudit, Keeper)>),
+    /// What each converter is, but for its properties, and where the store is to be looked at.
+    Audit(Vec<(ConverterAudit, Keeper)>, StoreSite),
     /// A console to open.
     Console(ConsoleOpened, Keeper, Entrance),
     /// The screen of a domain's own device model, to be connected to.
@@ -71,7 +72,7 @@ impl Agent {
             Ask::RemoveNicKey { nic, key } => self.change_nic_key(nic, &key, None),
             Ask::Audit => {
                 self.attested_at = Some(Instant::now());
-                return Draft::Audit(self.draft_audit());
+                return Draft::Audit(self.draft_audit(), StoreSite::of(&self.config));
             }
             Ask::Console { vm, protocol } => {
                 return self.draft_console(vm, protocol, None, may_open_the_hosts(by));

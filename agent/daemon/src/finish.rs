@@ -14,7 +14,8 @@ use tokio::time::{timeout, timeout_at};
 use vncterm_control::{Refusal as ConverterRefusal, State};
 use xenstore_wire::DomainId;
 use xenwarden_model::{
-    ConsoleOpened, ConsoleState, ConverterAudit, Property, Reading, Refusal, RefusalCode, Reply, Vm,
+    Audit, ConsoleOpened, ConsoleState, ConverterAudit, Property, Reading, Refusal, RefusalCode,
+    Reply, Vm,
 };
 
 use crate::answer::{Draft, Entrance};
@@ -63,7 +64,10 @@ impl Draft {
                 status.viewers = states.iter().flatten().flatten().map(count_viewers).sum();
                 (Reply::Status(status), None)
             }
-            Self::Audit(audits) => (Reply::Audit(finish_audit(audits).await), None),
+            Self::Audit(audits, store) => {
+                let (converters, store) = tokio::join!(finish_audit(audits), store.audit());
+                (Reply::Audit(Box::new(Audit { converters, store })), None)
+            }
             Self::Console(opened, keeper, entrance) => {
                 match open_console(opened, &keeper, entrance).await {
                     Ok((opened, socket)) => (Reply::Console(opened), Some(socket)),

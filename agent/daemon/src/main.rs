@@ -36,6 +36,7 @@ mod serve;
 mod sighting;
 mod status;
 mod store;
+mod store_audit;
 mod vm_data;
 
 use std::process::ExitCode;

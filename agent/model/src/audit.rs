@@ -1,7 +1,58 @@
-//! What an audit of the converters found.
+//! What an audit of the converters and of the store found.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+/// What was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// Every converter.
+    pub converters: Vec<ConverterAudit>,
+    /// The store that the agent uses.
+    pub store: StoreAudit,
+}
+
+/// The store, looked at from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is", deny_unknown_fields)]
+pub enum StoreAudit {
+    /// xenwarden's own: two processes.
+    Own {
+        /// The parent, which listens.
+        parent: i32,
+        /// The store's own process; none where there is none now.
+        pid: Option<i32>,
+        /// What must hold of both.
+        properties: Vec<Property>,
+    },
+    /// Another program, of which nothing is claimed.
+    Other {
+        /// The process that listens.
+        pid: i32,
+        /// Its program's path.
+        program: String,
+    },
+    /// It could not be looked at.
+    Unseen {
+        /// Why.
+        why: String,
+    },
+}
+
+impl StoreAudit {
+    /// Whether nothing is wrong: of another's store nothing is claimed, and nothing can fail.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        match self {
+            Self::Own { pid, properties, .. } => {
+                pid.is_some() && properties.iter().all(|property| property.holds)
+            }
+            Self::Other { .. } => true,
+            Self::Unseen { .. } => false,
+        }
+    }
+}
 
 /// One converter, looked at from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

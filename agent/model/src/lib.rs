@@ -16,7 +16,7 @@ mod reference;
 mod status;
 mod vm;
 
-pub use audit::{ConverterAudit, Property};
+pub use audit::{Audit, ConverterAudit, Property, StoreAudit};
 pub use closing::Closing;
 pub use console::{Console, ConsoleProtocol};
 pub use name::{Choice, choose};

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::audit::ConverterAudit;
+use crate::audit::Audit;
 use crate::closing::Closing;
 use crate::console::ConsoleProtocol;
 use crate::front::{Changes, Moment, Opened, SessionInfo};
@@ -30,7 +30,7 @@ pub enum Ask {
     Status,
     /// Every VM record.
     Vms,
-    /// Attest every converter again, now.
+    /// Attest every converter again, and look at the store, now.
     Audit,
     /// Make a record of a VM that is not here yet; with no uuid, a new one is made.
     Register {
@@ -132,7 +132,7 @@ pub enum Reply {
     /// To [`Ask::Vms`], ordered by name and then uuid.
     Vms(Vec<Vm>),
     /// To [`Ask::Audit`].
-    Audit(Vec<ConverterAudit>),
+    Audit(Box<Audit>),
     /// To [`Ask::Register`] and [`Ask::AddVif`]: the record's uuid.
     Registered(Uuid),
     /// To [`Ask::Nics`], guests' first, by VM and number.

@@ -7,7 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use nix::sched::{CloneFlags, setns};
-use restrict::{Attestation, Child, Expected, FileId, Moment, Network, attest, empty_network};
+use restrict::{
+    Attestation, Child, Expected, FileId, Moment, Network, attest, empty_network, look_at_store,
+};
 
 use crate::cell;
 use crate::guard::{Captive, Cell};
@@ -168,4 +170,29 @@ fn its_own_user_cannot_look_into_it() {
         let error = String::from_utf8_lossy(&read.stderr);
         assert!(error.contains("Permission denied"), "{error}");
     }
+}
+
+#[test]
+fn a_store_that_holds_a_way_to_make_hypercalls_is_found_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let privcmd = folder.path().join("privcmd");
+    File::create(&privcmd).expect("a file");
+    // The shell is the parent; its child, which inherits the descriptor, says when it is there.
+    let script = format!("exec 7<{}; sh -c 'echo there; read line'; exit", privcmd.display());
+    let mut parent = Command::new("sh")
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut said = [0; 6];
+    parent.stdout.as_mut().expect("a pipe").read_exact(&mut said).expect("its child");
+    let looked = look_at_store(i32::try_from(parent.id()).expect("a pid"));
+    drop(parent.stdin.take());
+    parent.wait().expect("it ends");
+    let looked = looked.expect("both can be looked at");
+    assert!(looked.store.is_some());
+    let failed = failed(&looked.attestation);
+    assert!(failed.contains("no-hypercalls") && failed.contains("user"), "{failed:?}");
+    assert!(!failed.contains("one-store"), "{failed:?}");
 }

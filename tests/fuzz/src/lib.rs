@@ -1,5 +1,5 @@
-//! What the fuzz targets do with their bytes: the terminal, an RFB session, both in turn, and saved
-//! screens.
+//! What the fuzz targets do with their bytes: the terminal, an RFB session, both in turn, saved
+//! screens; and the store's wire, a guest's ring, and what an earlier store left.
 //!
 //! Each target panics where something is broken that must hold whatever the bytes are.
 //! `cargo fuzz run TARGET` finds bytes; those worth keeping are in `corpus/TARGET`, which the tests
@@ -7,8 +7,11 @@
 
 mod memory;
 mod picture;
+mod store;
 
 pub use memory::{Counted, within_memory};
+pub use store::wire;
+pub use xenstored::fuzz::{ledger, ring};
 
 use picture::Shown;
 use vncterm_rfb::{Event, Limits, Picture as _, Session, output_max};
@@ -24,11 +27,14 @@ pub type Target = fn(&[u8]);
 
 /// The targets by the names of their corpora, and the most memory that they may hold at once,
 /// beside their input.
-pub const TARGETS: [(&str, Target, usize); 4] = [
+pub const TARGETS: [(&str, Target, usize); 7] = [
     ("guest", guest, MEMORY_MAX),
     ("viewer", viewer, MEMORY_MAX),
     ("both", both, MEMORY_MAX),
     ("saved", saved, SAVED_MEMORY_MAX),
+    ("wire", wire, STORE_MEMORY_MAX),
+    ("ring", ring, STORE_MEMORY_MAX),
+    ("ledger", ledger, STORE_MEMORY_MAX),
 ];
 
 /// The most memory of a console with a screen of 80x24.
@@ -37,6 +43,9 @@ pub const MEMORY_MAX: usize = 1 << 20;
 /// A file may hold the largest screen there is, with its alternate rows: 4 MiB. It is loaded twice,
 /// and saved once.
 pub const SAVED_MEMORY_MAX: usize = 10 << 20;
+
+/// The most memory of a store with two guests.
+pub const STORE_MEMORY_MAX: usize = 4 << 20;
 
 /// Everything that a screen tells its owner holds together, and the guest is answered with numbers.
 fn holds(screen: &mut Screen) {

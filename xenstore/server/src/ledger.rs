@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, compiler_fence, fence};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use nix::unistd::{Whence, ftruncate, lseek};
 
 use xenstore_wire::numbered;
@@ -108,7 +108,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// The mapped memory. It stays mapped for the life of the process.
+/// The mapped memory.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     start: NonNull<u8>,
@@ -141,6 +141,16 @@ pub(crate) fn keep(memory: &OwnedFd, path: &Path) -> io::Result<()> {
         file.write_all_at(&bytes, from)?;
     }
     Ok(())
+}
+
+/// Writes a ledger of these bytes, whatever they are, that an earlier store seems to have left.
+#[cfg(feature = "fuzz")]
+pub(crate) fn forge(memory: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
+    let memory = File::from(memory.try_clone()?);
+    let state = u64::try_from(bytes.len()).unwrap_or(u64::MAX >> 1) << 1;
+    let head: Vec<u8> = [MAKE, state, 1].iter().flat_map(|word| word.to_le_bytes()).collect();
+    memory.write_all_at(&head, 0)?;
+    memory.write_all_at(bytes, u64::try_from(HEAD_BYTES).unwrap_or(u64::MAX))
 }
 
 /// Where there is more, if there is.
@@ -234,6 +244,8 @@ impl Ledger {
         peer: u64,
         part: libc::iovec,
     ) -> io::Result<usize> {
+        #[cfg(test)]
+        let part = libc::iovec { iov_len: crate::faults::suffer(part.iov_len)?, ..part };
         let slot = self.slot();
         // SAFETY: all of its fields are numbers and pointers, for which zero is nothing.
         let mut message: libc::mmsghdr = unsafe { std::mem::zeroed() };
@@ -394,6 +406,15 @@ impl Ledger {
         // SAFETY: the mapping begins at a page's boundary with room for a head, of which every field
         // is atomic and any bytes are values.
         unsafe { self.start.cast().as_ref() }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own, and no reference to it outlives this value.
+        let unmapped = unsafe { munmap(self.start.cast(), LEDGER_BYTES) };
+        // It can only fail where there is no such mapping, and there is.
+        debug_assert!(unmapped.is_ok(), "{unmapped:?}");
     }
 }
 

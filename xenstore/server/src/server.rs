@@ -5,11 +5,15 @@
 
 mod clients;
 mod control;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod lasting;
 mod rings;
-
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, feature = "fuzz"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "the fuzz targets need a part of it"))]
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;

@@ -211,7 +211,7 @@ impl<'a> Stage<'a> {
     /// The guests, as the agent knows them now.
     async fn look_at_guests(&self) -> Result<Vec<report::Guest>, DemoError> {
         let vms = vms(self.places).await?;
-        let Reply::Audit(audits) = ask(self.places, Ask::Audit).await? else {
+        let Reply::Audit(audit) = ask(self.places, Ask::Audit).await? else {
             return Err(AgentError::Unexpected.into());
         };
         let console = |domain: &Domain| {
@@ -219,8 +219,8 @@ impl<'a> Stage<'a> {
             let ConsoleState::Serving { pid, vnc_port, text_port, .. } = vm.console_state else {
                 return None;
             };
-            let audit = audits.iter().find(|audit| audit.vm == domain.uuid);
-            let confined = audit.is_some_and(|audit| audit.holds() && !audit.properties.is_empty());
+            let found = audit.converters.iter().find(|audit| audit.vm == domain.uuid);
+            let confined = found.is_some_and(|found| found.holds() && !found.properties.is_empty());
             Some(report::Console { vnc_port, text_port, converter_pid: pid, confined })
         };
         let guest = |actor: &Actor| report::Guest {

@@ -14,4 +14,5 @@ mod survival;
 mod tokens;
 mod turns;
 mod updating;
-mod world;
+
+use super::world;

@@ -1,6 +1,8 @@
 //! The store's process is killed, and another one goes on: what everybody sees of it.
 
+use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -174,4 +176,80 @@ fn a_crash_with_no_request_under_way_is_nobodys_fault() {
         wait_for_another(&server, crashed);
         assert_eq!(client.ask("READ /a|"), "one");
     }
+}
+
+/// The parent's own copy of what a store leaves.
+fn ledger_of(server: &Process) -> File {
+    let folder = format!("/proc/{}/fd", server.id());
+    let of_memory = |entry: std::fs::DirEntry| {
+        let link = std::fs::read_link(entry.path()).ok()?;
+        link.to_string_lossy().starts_with("/memfd:xenstore").then(|| entry.path())
+    };
+    let mut found = std::fs::read_dir(folder).expect("it runs").flatten().filter_map(of_memory);
+    let path = found.next().expect("the parent keeps a ledger");
+    File::options().read(true).write(true).open(path).expect("root may open it")
+}
+
+/// Has what the store left be spoiled, and kills the store: the parent gives up, says why, and keeps
+/// what there is.
+fn is_refused_and_kept(spoil: impl FnOnce(&File), because: &str) {
+    let mut server = Process::start(&[]);
+    assert_eq!(server.connect().ask("WRITE /a|precious"), "OK|");
+    let ledger = ledger_of(&server);
+    let (id, store) = (server.id(), server.store_id());
+    // Stopped, it writes no more; the kill ends it all the same.
+    kill(store, Signal::SIGSTOP).expect("it runs");
+    spoil(&ledger);
+    kill(store, Signal::SIGKILL).expect("it runs");
+    let (code, said) = server.wait();
+    assert_eq!(code, Some(1), "{said}");
+    // One that ends while its parent looks at it is told of as one that isn't there.
+    let is_gone = "is not confined: program (No such file";
+    assert!(said.contains(because) || said.contains(is_gone), "{said}");
+    let path = server.folder.path().join(format!("state.{id}"));
+    assert!(said.contains(&format!("is kept in {}", path.display())), "{said}");
+    let kept = std::fs::read(&path).expect("it is kept");
+    assert!(kept.windows(8).any(|window| window == b"precious"), "all of it");
+    let mode = std::fs::metadata(&path).expect("it is kept").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "guests' data is root's alone");
+}
+
+/// Where the ledger says how far its entries count, and where they begin (`ledger.rs`).
+const STATE_AT: u64 = 8;
+const ENTRIES_AT: u64 = 4096 + (64 << 10);
+
+/// The half that counts, and the length of what does.
+fn state_of(ledger: &File) -> (u64, u64) {
+    let mut word = [0; 8];
+    ledger.read_exact_at(&mut word, STATE_AT).expect("the head");
+    let word = u64::from_le_bytes(word);
+    (word & 1, word >> 1)
+}
+
+#[test]
+fn a_state_with_an_entry_that_makes_no_sense_is_refused_kept_and_named() {
+    let spoil = |ledger: &File| {
+        let (half, _) = state_of(ledger);
+        let at = ENTRIES_AT + half * (512 << 20);
+        ledger.write_all_at(&[0xff], at).expect("the first entry's kind");
+    };
+    is_refused_and_kept(spoil, "the state that an earlier store left makes no sense at byte 0");
+}
+
+#[test]
+fn a_state_that_was_cut_is_refused_kept_and_named() {
+    let cut = |ledger: &File| {
+        let (half, length) = state_of(ledger);
+        let word = (length - 3) << 1 | half;
+        ledger.write_all_at(&word.to_le_bytes(), STATE_AT).expect("the head");
+    };
+    is_refused_and_kept(cut, "the state that an earlier store left makes no sense at byte ");
+}
+
+#[test]
+fn a_state_of_another_make_is_refused_kept_and_named() {
+    let forge = |ledger: &File| {
+        ledger.write_all_at(b"another1", 0).expect("the head");
+    };
+    is_refused_and_kept(forge, "look at what an earlier store left");
 }

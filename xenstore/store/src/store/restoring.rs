@@ -26,6 +26,9 @@ const NO_DEPTH: u32 = 0xffff;
 /// Each store numbers its nodes' generations from a multiple of this on, so that no list that was
 /// read in part from an earlier store is read on by mistake.
 const GENERATIONS: u64 = 1 << 40;
+/// No store has given out so many connections' numbers: one that says so would count into its first
+/// ones again.
+const CONNECTIONS_MAX: u64 = 1 << 62;
 
 impl Store {
     /// Has every change be written down from now on, to be taken with [`Store::take_journal`].
@@ -116,7 +119,7 @@ impl Store {
         let fields = &mut taken;
         match kind {
             Kind::Limits => self.limits = read_limits(fields)?,
-            Kind::LastConnection => self.last_connection = fields.long()?,
+            Kind::LastConnection => self.last_connection = connection_number(fields)?,
             Kind::Special => {
                 let name = fields.bytes()?;
                 let special = Special::ALL.into_iter().find(|it| it.as_str().as_bytes() == name)?;
@@ -204,7 +207,7 @@ impl Store {
     }
 
     fn apply_connection(&mut self, fields: &mut Taken<'_>) -> Option<()> {
-        let id = ConnectionId(fields.long()?);
+        let id = ConnectionId(connection_number(fields)?);
         let way = match fields.flag()? {
             true => Way::Ring,
             false => Way::Socket,
@@ -332,6 +335,10 @@ fn read_limits(fields: &mut Taken<'_>) -> Option<Limits> {
         quota.set(name, fields.number()?);
     }
     Some(Limits { quota, rates })
+}
+
+fn connection_number(fields: &mut Taken<'_>) -> Option<u64> {
+    fields.long().filter(|number| *number < CONNECTIONS_MAX)
 }
 
 fn node_fields(fields: &mut Fields<'_>, path: &str, node: &Node) {

@@ -192,3 +192,16 @@ fn refuses_a_record_that_was_cut_and_says_where() {
     let refused = Store::restore(&image[..image.len() - 1], 1);
     assert!(refused.is_err_and(|refused| refused.at > 0 && refused.at < image.len()));
 }
+
+#[test]
+fn refuses_a_number_of_connections_that_would_begin_again_at_nought() {
+    const LAST_CONNECTION: u8 = 14;
+    let record = |number: u64| {
+        let mut record = vec![LAST_CONNECTION, 8, 0, 0, 0];
+        record.extend(number.to_le_bytes());
+        record
+    };
+    assert!(Store::restore(&record(u64::MAX), 1).is_err());
+    let mut next = Store::restore(&record(1 << 40), 1).expect("many, but no more than can be");
+    assert!(next.connect(Caller::Dom0, Way::Socket, Duration::ZERO).number() > 1 << 40);
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use xenstore_hypervisor::fake::{Guest, Word};
 
 use super::world::{Speaker, World};
+use crate::faults;
 
 /// A guest that misbehaves, and one that doesn't, whose watch must survive.
 fn pair(world: &mut World) -> (Speaker<Guest>, Speaker<Guest>) {
@@ -188,5 +189,18 @@ fn xsa_425_a_domain_released_while_others_are_served_leaves_nothing_behind() {
         assert_eq!(world.introduce(&bad), "OK|");
         world.run();
         let _left = bad.hear();
+    }
+}
+
+#[test]
+fn calls_that_are_interrupted_or_move_one_byte_at_a_time_lose_nothing() {
+    let mut world = World::new();
+    for (interrupted, bytes) in [(1, 1), (5, 3), (0, 15)] {
+        faults::befall(interrupted, 10_000, bytes);
+        assert_eq!(world.dom0("WRITE /a|some words"), "OK|");
+        assert_eq!(world.dom0("READ /a|"), "some words");
+        world.kill();
+        assert_eq!(world.dom0("READ /a|"), "some words");
+        assert_eq!(world.dom0("CONTROL check|"), "OK|");
     }
 }

@@ -9,6 +9,7 @@ use xenstore_hypervisor::fake::{Guest, Word};
 use xenstore_store::{Life, Limits, Quota, Rates};
 
 use super::world::{Speaker, World};
+use crate::faults;
 
 /// The guests' domids.
 const DOMAINS: std::ops::Range<u16> = 5..8;
@@ -32,6 +33,8 @@ enum Step {
     Die,
     /// The store's process is killed, and another one goes on.
     Kill,
+    /// The next calls that move bytes of sockets are interrupted, and further ones move few bytes.
+    Disturb(u32, usize),
     /// Time passes, for all.
     Wait(u64),
 }
@@ -125,6 +128,8 @@ fn take(step: &Step, number: u16, actor: &mut Actor, world: &mut World, wanted: 
             actor.begin_anew();
         }
         Step::Kill => world.kill(),
+        // dom0, on its socket, is asked for the books after each step: it must get its answer.
+        Step::Disturb(interrupted, bytes) => faults::befall(*interrupted, 30, *bytes),
         Step::Die => {
             world.machine.set_life(actor.speaker.end.domain(), Life::Gone);
             world.run();
@@ -146,6 +151,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::IntroducedAgain),
         1 => Just(Step::Die),
         1 => Just(Step::Kill),
+        2 => (0..4_u32, 1..20_usize)
+            .prop_map(|(interrupted, bytes)| Step::Disturb(interrupted, bytes)),
         2 => (1..300_u64).prop_map(Step::Wait),
     ]
 }

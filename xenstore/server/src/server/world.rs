@@ -14,7 +14,7 @@ use crate::door::Door;
 use crate::guests::Guests;
 use crate::handover;
 use crate::ledger::{self, Ledger};
-use crate::server::{Before, Go, Server};
+use crate::server::{Before, Go, Server, ServerError};
 use crate::wakeups::Sleep;
 
 /// More turns than anything takes that ends by itself.
@@ -47,7 +47,27 @@ impl World {
         let machine = Machine::default();
         let kernel = Speaker::new(machine.start(DomainId::DOM0, 0));
         let memory = ledger::create().expect("memory");
-        let mut server = serve(&machine, &memory, limits);
+        let server = serve(&machine, &memory, limits).expect("a server");
+        Self::around(machine, kernel, memory, server)
+    }
+
+    /// A server that goes on from what an earlier one left; refused where that makes no sense.
+    #[cfg(feature = "fuzz")]
+    pub(super) fn going_on(left: &[u8]) -> Result<Self, ServerError> {
+        let machine = Machine::default();
+        let kernel = Speaker::new(machine.start(DomainId::DOM0, 0));
+        let memory = ledger::create().expect("memory");
+        ledger::forge(&memory, left).expect("memory");
+        let server = serve(&machine, &memory, Limits::default())?;
+        Ok(Self::around(machine, kernel, memory, server))
+    }
+
+    fn around(
+        machine: Machine,
+        kernel: Speaker<Guest>,
+        memory: OwnedFd,
+        mut server: Server,
+    ) -> Self {
         let dom0 = connect(&mut server, Caller::Dom0);
         let mut world =
             Self { machine, server, now: Duration::ZERO, kernel, dom0, last_identity: 100, memory };
@@ -67,7 +87,7 @@ impl World {
     pub(super) fn kill(&mut self) {
         let gone = Server::new(None, None, Limits::default(), None).expect("a server");
         drop(std::mem::replace(&mut self.server, gone));
-        self.server = serve(&self.machine, &self.memory, Limits::default());
+        self.server = serve(&self.machine, &self.memory, Limits::default()).expect("a server");
         self.dom0 = connect(&mut self.server, Caller::Dom0);
         self.run();
     }
@@ -223,10 +243,10 @@ fn hypervisor(machine: &Machine) -> Guests {
     Guests::new(Box::new(FakeHypervisor::new(machine))).expect("a hypervisor")
 }
 
-fn serve(machine: &Machine, memory: &OwnedFd, limits: Limits) -> Server {
+fn serve(machine: &Machine, memory: &OwnedFd, limits: Limits) -> Result<Server, ServerError> {
     let guests = hypervisor(machine);
     let ledger = Ledger::open(memory).expect("a ledger");
-    Server::new(None, Some(guests), limits, Some(ledger)).expect("a server")
+    Server::new(None, Some(guests), limits, Some(ledger))
 }
 
 fn connect(server: &mut Server, caller: Caller) -> Speaker<UnixStream> {

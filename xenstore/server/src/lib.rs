@@ -5,11 +5,15 @@
 //!
 //! Started by root it is two processes: a small parent that stays root, and the store, which keeps
 //! nothing but what it serves with. Started by a user it is one, for it has nothing to give up.
+//!
+//! It is a library for its fuzz targets' sake.
 
 mod census;
 mod confinement;
 mod daemon;
 mod door;
+#[cfg(test)]
+mod faults;
 mod guests;
 mod handover;
 mod installed;
@@ -45,6 +49,8 @@ use parent::{Parent, ParentError};
 use pid_file::{PidFile, PidFileError};
 use predecessor::{Predecessor, PredecessorError};
 use readiness::ReadinessError;
+#[cfg(feature = "fuzz")]
+pub use server::fuzz;
 use server::{Server, ServerError};
 use store_process::StoreError;
 
@@ -80,7 +86,9 @@ enum Failure {
     Server(#[from] ServerError),
 }
 
-fn main() -> ExitCode {
+/// Does what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
     let command = match Options::parse(lexopt::Parser::from_env()) {
         Ok(command) => command,
         Err(error) => return complain(&error, EXIT_USAGE),
