@@ -93,10 +93,10 @@ fn bad_input_gets_its_error_and_hurts_nobody() {
 /// The front runs as nobody, and sees the agent's folder alone.
 fn has_given_everything_up(demo: &Demo) {
     let front = demo.process_of("xenwarden-api");
-    let status = std::fs::read_to_string(format!("/proc/{}/status", front.pid)).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", front.pid)).expect("it runs");
     let line = |name: &str| {
         let found = status.lines().find_map(|line| line.strip_prefix(name));
-        found.unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        found.expect("a line").split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
     assert!(line("Uid:").iter().chain(&line("Gid:")).all(|id| id != "0"), "{status}");
     assert!(line("Groups:").is_empty(), "{status}");
@@ -104,8 +104,8 @@ fn has_given_everything_up(demo: &Demo) {
         assert_eq!(line(set), ["0000000000000000"], "{set}");
     }
     assert_eq!((line("NoNewPrivs:"), line("Seccomp:")), (vec!["1".into()], vec!["2".into()]));
-    let root = std::fs::read_dir(format!("/proc/{}/root", front.pid)).unwrap();
-    let names: Vec<_> = root.map(|entry| entry.unwrap().file_name()).collect();
+    let root = std::fs::read_dir(format!("/proc/{}/root", front.pid)).expect("it runs");
+    let names: Vec<_> = root.map(|entry| entry.expect("a name").file_name()).collect();
     assert_eq!(names, ["agent"]);
 }
 

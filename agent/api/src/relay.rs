@@ -115,7 +115,7 @@ pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         };
         match first {
             // Only a WebSocket can say it; others are better off to come again at once.
-            (Closing::Ended, _) if shared.websocket.is_some() => {
+            (Closing::Ended, false) if shared.websocket.is_some() => {
                 match timeout(WHY_TIME, &mut why).await {
                     Ok(closing) => (closing, true),
                     Err(_) => (Closing::Ended, false),

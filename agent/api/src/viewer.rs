@@ -139,6 +139,9 @@ impl Rfb {
         let (next, kind, left) = match self.next {
             Next::Version if head.len() < VERSION_BYTES => return Ok(false),
             Next::Version => {
+                // As the protocol has it, to the byte: a server may read blanks and signs into another
+                // version, and would be one message ahead from then on.
+                is_version(head).then_some(()).ok_or(Unknown)?;
                 // What calls itself anything below 3.7 is served as 3.3 (RFC 6143, 7.1.1).
                 self.is_3_3 = head < b"RFB 003.007\n".as_slice();
                 let next = if self.is_3_3 { self.type_3_3()? } else { Next::Security };
@@ -157,8 +160,11 @@ impl Rfb {
                 None => return Ok(false),
             },
         };
-        if kind.passes {
-            kept.extend_from_slice(head);
+        match self.next {
+            // Who only looks shares: a request to be the only one would part all others.
+            Next::Init => kept.push(1),
+            _ if kind.passes => kept.extend_from_slice(head),
+            _ => (),
         }
         self.head.clear();
         (self.next, self.passes, self.left) = (next, kind.passes, left);
@@ -173,6 +179,12 @@ impl Rfb {
             Some(_) => Err(Unknown),
         }
     }
+}
+
+/// `RFB xxx.yyy\n` in digits (RFC 6143, 7.1.1).
+fn is_version(head: &[u8]) -> bool {
+    let [b'R', b'F', b'B', b' ', a, b, c, b'.', d, e, f, b'\n'] = head else { return false };
+    [a, b, c, d, e, f].iter().all(|digit| digit.is_ascii_digit())
 }
 
 /// What a message is and how many bytes follow its head; none where the head is not whole.
@@ -250,6 +262,19 @@ mod tests {
             let sent = [input, ask, input].concat();
             assert_eq!(pass(&mut viewer, &sent), (ask.to_vec(), false));
         }
+    }
+
+    #[test]
+    fn a_version_that_two_readers_read_differently_is_none() {
+        for version in [b"RFB   3.008\n", b"RFB +03.008\n", b"RFB 003.3  \n", b"RFB 003.008\r"] {
+            assert_eq!(watcher().hear(version, &mut Vec::new()), Err(Unknown));
+        }
+    }
+
+    #[test]
+    fn a_watcher_that_wants_to_be_the_only_one_parts_nobody() {
+        let mut viewer = watcher();
+        assert_eq!(pass(&mut viewer, b"RFB 003.008\n\x01\x00").0, HANDSHAKE);
     }
 
     #[test]

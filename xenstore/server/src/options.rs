@@ -208,6 +208,21 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Whether these words, which the store's process brings, are options that differ from these in
+    /// limits alone: nothing that it asks for changes what root does.
+    pub(crate) fn allow(&self, words: &[OsString]) -> bool {
+        let Ok(Command::Serve(other)) = Self::parse(Parser::from_args(words.iter().cloned()))
+        else {
+            return false;
+        };
+        let are_a_parents = other.installed.is_none() && !other.follows && !other.after_crash;
+        are_a_parents
+            && other.sockets_only == self.sockets_only
+            && (other.uids, other.store_uid) == (self.uids, self.store_uid)
+    }
+}
+
 /// The options of whoever started this process, without what another parent has put before them.
 pub(crate) fn own_arguments() -> impl Iterator<Item = OsString> {
     let go_on = format!("--{GO_ON}=");
@@ -269,6 +284,32 @@ mod tests {
         assert_eq!(options.limits, Limits::default());
         assert_eq!(options.uids, None);
         assert_eq!(options.pid_file, None);
+    }
+
+    #[test]
+    fn a_store_may_ask_for_other_limits_and_for_nothing_else() {
+        let options = served("-N -D --uid-range 1000");
+        let allow = |line: &str| {
+            let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            options.allow(&words)
+        };
+        assert!(allow("-D --uid-range 1000 --burst 300 -Q nodes=7"));
+        for other in [
+            "--go-on=3",
+            "--go-on 3",
+            "--store",
+            "--store --try",
+            "--follow",
+            "--after-crash",
+            "--installed=/bin/sh",
+            "-U",
+            "--store-uid 7",
+            "--help",
+            "--what",
+        ] {
+            assert!(!allow(&format!("-D --uid-range 1000 {other}")), "{other}");
+        }
+        assert!(!allow("-D --uid-range 2000") && !allow("-D") && !allow("--uid-range 1000"));
     }
 
     #[test]

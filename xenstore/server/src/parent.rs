@@ -195,9 +195,7 @@ impl Parent {
             }
             match self.go_on(options, is_crash(&ended)) {
                 Ok(()) => return Ok(()),
-                Err(again @ (ParentError::Ended(_) | ParentError::Spawn(SpawnError::Ended(_)))) => {
-                    (ended, was_short) = (again, true);
-                }
+                Err(again) if was_killed(&again) => (ended, was_short) = (again, true),
                 Err(error) => return Err(keep_state(&self.ledger, error)),
             }
         }
@@ -533,6 +531,14 @@ fn keep_state(ledger: &OwnedFd, otherwise: ParentError) -> ParentError {
         Err(error) => eprintln!("xenstored: keep what the store held: {error}"),
     }
     otherwise
+}
+
+/// Whether a store that began was ended, rather than found that it can't go on.
+fn was_killed(ended: &ParentError) -> bool {
+    let (ParentError::Ended(ending) | ParentError::Spawn(SpawnError::Ended(ending))) = ended else {
+        return false;
+    };
+    matches!(ending, Ending::Killed(_))
 }
 
 /// Whether a store ended by what it did itself, rather than by somebody who ended it.

@@ -15,7 +15,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 /// Says that it is a succession, and of which make.
@@ -128,8 +128,15 @@ impl Succession {
 
     /// Writes it to a file without a name.
     pub(crate) fn write(&self) -> io::Result<File> {
-        let mut file = File::from(memfd_create("xenstored", MFdFlags::MFD_CLOEXEC)?);
+        let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+        let mut file = File::from(memfd_create("xenstored", flags)?);
         file.write_all(&self.encode())?;
+        // The trial has it too, and what it reads was a guest's once: it can't be changed any more.
+        let seals = SealFlag::F_SEAL_SEAL
+            | SealFlag::F_SEAL_SHRINK
+            | SealFlag::F_SEAL_GROW
+            | SealFlag::F_SEAL_WRITE;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
         file.rewind()?;
         Ok(file)
     }

@@ -18,17 +18,18 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::Instant;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, execv};
-use restrict::{Child, SpawnError};
+use restrict::Child;
 use xenstore_hypervisor::Privcmd;
 use xenstore_store::Caller;
 use xenstore_wire::DomainId;
 
 use super::launching::{Start, Started, launch};
 use super::{CONFINED_WITHIN, ENDS_WITHIN, LOG_BYTES, Parent, ParentError, rounded_up};
-use super::{hold_many, keep_state, take_signals};
+use super::{hold_many, keep_state, take_signals, was_killed};
 use crate::census::Answering;
 use crate::handover::{self, is_ready};
 use crate::installed::{self, InstalledError};
@@ -42,6 +43,8 @@ use crate::succession::{self, Succession};
 enum UpdateError {
     #[error(transparent)]
     Installed(#[from] InstalledError),
+    #[error("other limits are all that options may bring: -D, --uid-range and --store-uid stay")]
+    Options,
     #[error("write down what is left to it")]
     Succession(#[source] io::Error),
     #[error("try whether it can go on")]
@@ -64,11 +67,17 @@ impl Parent {
         pid_file: Option<&PidFile>,
         replacing: Option<String>,
     ) -> Result<(), ParentError> {
-        let arguments: Vec<OsString> = match replacing {
-            Some(line) => line.split_whitespace().map(OsString::from).collect(),
-            None => options::own_arguments().collect(),
+        let asked_for: Option<Vec<OsString>> =
+            replacing.map(|line| line.split_whitespace().map(OsString::from).collect());
+        let updated = match asked_for {
+            Some(words) if !options.allow(&words) => Err(UpdateError::Options),
+            Some(words) => self.try_update(listener, options, pid_file, &words),
+            None => {
+                let words: Vec<OsString> = options::own_arguments().collect();
+                self.try_update(listener, options, pid_file, &words)
+            }
         };
-        let Err(error) = self.try_update(listener, options, pid_file, &arguments);
+        let Err(error) = updated;
         let reason = format!("{}: {}", self.installed.display(), crate::on_one_line(&error));
         eprintln!("xenstored: live update: {reason}");
         self.say(|store| handover::refuse(store, &reason))
@@ -131,6 +140,8 @@ impl Parent {
         arguments.extend_from_slice(own);
         let copy = OwnedFd::from(heirlooms.try_clone().map_err(prepare)?);
         let (mut log, stderr) = io::pipe().map_err(prepare)?;
+        // Who is left of a trial that failed can't make this one wait.
+        fcntl(&log, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(|errno| prepare(errno.into()))?;
         let start = Start {
             program: &self.installed,
             arguments,
@@ -264,19 +275,22 @@ impl Parent {
 
     /// Has the store end, which has waited for it, and another one go on.
     fn follow(&mut self, options: &Options) -> Result<(), ParentError> {
+        let followed = self.part_with_store().and_then(|()| self.go_on(options, false));
+        match followed {
+            Ok(()) => Ok(()),
+            Err(ended) if was_killed(&ended) => self.begin_again(options, ended),
+            Err(error) => Err(keep_state(&self.ledger, error)),
+        }
+    }
+
+    fn part_with_store(&mut self) -> Result<(), ParentError> {
         self.say(handover::grant)?;
         if self.wait_for_the_end().is_none() {
             self.child.kill().map_err(ParentError::Attest)?;
             self.wait_for_the_end();
         }
         self.pass_rest_of_log_on();
-        match self.go_on(options, false) {
-            Err(ended @ (ParentError::Ended(_) | ParentError::Spawn(SpawnError::Ended(_)))) => {
-                self.begin_again(options, ended)
-            }
-            Err(error) => Err(keep_state(&self.ledger, error)),
-            Ok(()) => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -119,6 +119,8 @@ impl Server {
         let Some(door) = &self.door else {
             return Err(ServerError::Update(io::ErrorKind::NotConnected.into()));
         };
+        // Who was given up in this turn must not come back as somebody new.
+        self.let_go.retain(|number| !door.let_go(*number));
         while let Err(error) = door.ask_for_update(self.update.options()) {
             if error.kind() != io::ErrorKind::WouldBlock {
                 return Err(ServerError::Update(error));
