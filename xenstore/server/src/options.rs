@@ -126,6 +126,15 @@ pub(crate) enum OptionsError {
     UidRange(u32),
 }
 
+/// Options that a running store can't be given.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAllowed {
+    #[error(transparent)]
+    Senseless(#[from] OptionsError),
+    #[error("options may change limits alone: -D, --uid-range and --store-uid have to stay")]
+    MoreThanLimits,
+}
+
 impl Options {
     pub(crate) fn parse(mut parser: Parser) -> Result<Command, OptionsError> {
         let mut sockets_only = false;
@@ -209,17 +218,16 @@ impl Options {
 }
 
 impl Options {
-    /// Whether these words, which the store's process brings, are options that differ from these in
-    /// limits alone: nothing that it asks for changes what root does.
-    pub(crate) fn allow(&self, words: &[OsString]) -> bool {
-        let Ok(Command::Serve(other)) = Self::parse(Parser::from_args(words.iter().cloned()))
-        else {
-            return false;
+    /// Refuses words, which the store's process brings, unless they are options that differ from these
+    /// in limits alone: nothing that it asks for changes what root does.
+    pub(crate) fn allow(&self, words: &[OsString]) -> Result<(), NotAllowed> {
+        let Command::Serve(other) = Self::parse(Parser::from_args(words.iter().cloned()))? else {
+            return Err(NotAllowed::MoreThanLimits);
         };
         let are_a_parents = other.installed.is_none() && !other.follows && !other.after_crash;
-        are_a_parents
-            && other.sockets_only == self.sockets_only
-            && (other.uids, other.store_uid) == (self.uids, self.store_uid)
+        let is_as_before = other.sockets_only == self.sockets_only
+            && (other.uids, other.store_uid) == (self.uids, self.store_uid);
+        (are_a_parents && is_as_before).then_some(()).ok_or(NotAllowed::MoreThanLimits)
     }
 }
 
@@ -291,7 +299,7 @@ mod tests {
         let options = served("-N -D --uid-range 1000");
         let allow = |line: &str| {
             let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-            options.allow(&words)
+            options.allow(&words).is_ok()
         };
         assert!(allow("-D --uid-range 1000 --burst 300 -Q nodes=7"));
         for other in [

@@ -34,7 +34,7 @@ use crate::census::Answering;
 use crate::handover::{self, is_ready};
 use crate::installed::{self, InstalledError};
 use crate::listener::Listener;
-use crate::options::{self, GO_ON, Options, STORE, TRY};
+use crate::options::{self, GO_ON, NotAllowed, Options, STORE, TRY};
 use crate::pid_file::PidFile;
 use crate::succession::{self, Succession};
 
@@ -43,8 +43,8 @@ use crate::succession::{self, Succession};
 enum UpdateError {
     #[error(transparent)]
     Installed(#[from] InstalledError),
-    #[error("other limits are all that options may bring: -D, --uid-range and --store-uid stay")]
-    Options,
+    #[error(transparent)]
+    Options(NotAllowed),
     #[error("write down what is left to it")]
     Succession(#[source] io::Error),
     #[error("try whether it can go on")]
@@ -70,8 +70,10 @@ impl Parent {
         let asked_for: Option<Vec<OsString>> =
             replacing.map(|line| line.split_whitespace().map(OsString::from).collect());
         let updated = match asked_for {
-            Some(words) if !options.allow(&words) => Err(UpdateError::Options),
-            Some(words) => self.try_update(listener, options, pid_file, &words),
+            Some(words) => options
+                .allow(&words)
+                .map_err(UpdateError::Options)
+                .and_then(|()| self.try_update(listener, options, pid_file, &words)),
             None => {
                 let words: Vec<OsString> = options::own_arguments().collect();
                 self.try_update(listener, options, pid_file, &words)

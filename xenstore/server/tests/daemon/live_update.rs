@@ -196,9 +196,16 @@ fn where_the_installed_program_cannot_go_on_the_old_one_does() {
     assert!(said.contains("No such file"), "{said}");
     install(&whole, &path);
     assert_eq!(client.ask(&format!("CONTROL live-update|-f|{program}|")), "OK|");
-    assert_eq!(client.ask("CONTROL live-update|-c|-N -D --nonsense|"), "OK|");
-    let said = client.ask("CONTROL live-update|-s|");
-    assert!(said.contains("--nonsense"), "{said}");
+    for (words, because) in [
+        ("-N -D --nonsense", "--nonsense"),
+        ("-N -D --go-on=3", "options may change limits alone"),
+        ("-N -D --uid-range 1000", "options may change limits alone"),
+        ("-D --store", "options may change limits alone"),
+    ] {
+        assert_eq!(client.ask(&format!("CONTROL live-update|-c|{words}|")), "OK|");
+        let said = client.ask("CONTROL live-update|-s|");
+        assert!(said.contains(because), "{said}");
+    }
 
     assert_eq!(server.store_id(), store, "it has served all the time");
     assert_eq!(client.ask("WRITE /a|one"), "OK|");
