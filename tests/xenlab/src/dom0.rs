@@ -18,9 +18,10 @@ use crate::tool::{must, quiet, tool};
 
 /// The store's socket, as everywhere.
 const STORE: &str = "/run/xenstored/socket";
-/// Where a store says which process it is, and our own.
+/// Where a store says which process it is.
 const STORE_PID: &str = "/run/xenstore.pid";
-const OUR_STORE: &str = "/usr/libexec/xenwarden/xenstored";
+/// Our own.
+pub(crate) const OUR_STORE: &str = "/usr/libexec/xenwarden/xenstored";
 /// The first user id of converters, as the shipped configuration has it.
 const CONVERTER_UIDS: u32 = 1_879_048_192;
 /// How long an event may take on a busy, emulated machine.

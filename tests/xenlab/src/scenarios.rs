@@ -122,14 +122,14 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "store-killed",
-        shows: "our store's process can be killed under guests and toolstack, and nothing is lost",
+        shows: "our store can be killed and updated under guests and toolstack, and nothing is lost",
         core: false,
         limit_s: 300,
         run: store_killed::goes_on,
     },
     Scenario {
         name: "store-killed-boots",
-        shows: "our store's process can be killed while guests are created and boot",
+        shows: "our store can be killed and updated while guests are created and boot",
         core: false,
         limit_s: 600,
         run: store_killed::amid_boots,

@@ -1,4 +1,5 @@
-//! Our store's process is killed under guests and toolstack: another one goes on where it was.
+//! Our store's process is killed, or updated, under guests and toolstack: another one goes on where
+//! it was.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{JoinHandle, spawn};
@@ -7,10 +8,10 @@ use std::time::Duration;
 use acceptance::proc::Process;
 use acceptance::world::kill_9;
 
-use crate::dom0::{our_store, soon, store, view};
+use crate::dom0::{OUR_STORE, our_store, soon, store, view};
 use crate::guest::{Guest, PROMPT, ask_shell, node, vnc_port};
 use crate::report::fact;
-use crate::tool::tool;
+use crate::tool::{must, tool};
 
 /// How often it is killed under one guest.
 const KILLS: u32 = 3;
@@ -31,6 +32,7 @@ pub(super) fn goes_on() {
     dom0.write("/tool/xenlab", "kept").expect("dom0 may write");
     for number in 0..KILLS {
         kill_store(parent);
+        update_store(parent);
         // On a connection from before.
         assert_eq!(dom0.read("/tool/xenlab").expect("the connection holds"), "kept");
         // On a ring from before; the guest's shell puts its answer together.
@@ -51,10 +53,21 @@ pub(super) fn goes_on() {
 
 /// Kills the process that serves, and waits for another one.
 fn kill_store(parent: Process) {
+    end_store(parent, kill_9);
+}
+
+/// Has the installed program take the store over, parent and all.
+fn update_store(parent: Process) {
+    end_store(parent, |_| drop(must("xenstore-control", ["live-update", OUR_STORE])));
+}
+
+fn end_store(parent: Process, end: impl Fn(Process)) {
+    // One that answers has become the parent's only child: a start takes two processes.
+    store().read("/tool/xenstored").expect("every store has it");
     let serving = || parent.children().first().copied();
-    let killed = serving().expect("a process serves");
-    kill_9(killed);
-    soon().until("another process serves", || serving().filter(|next| *next != killed));
+    let before = serving().expect("a process serves");
+    end(before);
+    soon().until("another process serves", || serving().filter(|next| *next != before));
 }
 
 pub(super) fn amid_boots() {
@@ -64,7 +77,7 @@ pub(super) fn amid_boots() {
     };
     let guests: Vec<Guest> =
         (0..BOOTS).map(|number| Guest::new(&format!("boot{number}"), 200 + number)).collect();
-    let (done, killer) = kill_again_and_again(parent);
+    let (done, killer) = end_again_and_again(parent);
     let mut repeated = 0;
     for guest in &guests {
         let created = (0..CREATIONS_MAX).any(|attempt| {
@@ -83,21 +96,20 @@ pub(super) fn amid_boots() {
         ask_shell(&mut view(vnc_port(guest.domid())), 70);
     }
     drop(done);
-    let kills = killer.join().expect("every kill was survived");
-    fact(&format!("{BOOTS} guests booted through {kills} kills; {repeated} creations repeated"));
-    assert!(kills > 1, "it was killed amid them");
+    let ends = killer.join().expect("all of them were survived");
+    fact(&format!(
+        "{BOOTS} guests booted through {ends} kills and live updates; {repeated} creations repeated"
+    ));
+    assert!(ends > 1, "it was ended amid them");
 }
 
-/// Kills the store again and again, until the sender is dropped; returns how often.
-fn kill_again_and_again(parent: Process) -> (Sender<()>, JoinHandle<u32>) {
+/// Kills and updates the store by turns, until the sender is dropped; returns how often.
+fn end_again_and_again(parent: Process) -> (Sender<()>, JoinHandle<usize>) {
     let (done, is_done) = channel();
     let killer = spawn(move || {
-        let mut kills = 0;
-        while is_done.recv_timeout(KILL_EVERY) == Err(RecvTimeoutError::Timeout) {
-            kill_store(parent);
-            kills += 1;
-        }
-        kills
+        let is_over = || is_done.recv_timeout(KILL_EVERY) != Err(RecvTimeoutError::Timeout);
+        let turns = [kill_store as fn(Process), update_store];
+        turns.iter().cycle().take_while(|_| !is_over()).map(|end| end(parent)).count()
     });
     (done, killer)
 }
