@@ -245,4 +245,34 @@ mod tests {
         assert_eq!(read("", "a-name-of-16-byte", ""), Vif::default());
         assert_eq!(Vif::parse(None, None, None), Vif::default());
     }
+
+    #[test]
+    fn a_domain_is_settled_once_its_script_is_done_and_its_settings_are_applied() {
+        let (orders, _ordered) = tokio::sync::mpsc::unbounded_channel();
+        let mut nics = Nics::new(orders);
+        let (domain, nic) = (DomainId::new(7).unwrap(), GuestNic { domid: 7, devid: 0 });
+        let vif = |is_connected| [(0, Vif { is_connected, ..Vif::default() })].into();
+        // What the agent has told the keeper, where anything is wanted.
+        let tell = |nics: &mut Nics, is_ready| {
+            let wish = Wish { wanted: Wanted::default(), mac: None, is_ready };
+            (nics.is_stale, nics.generation) = (false, nics.generation + 1);
+            nics.told.0 = [(nic, wish)].into();
+        };
+        assert!(!nics.is_settled(domain), "nobody has looked yet");
+        nics.see(domain, BTreeMap::new());
+        assert!(!nics.is_settled(domain), "nobody has told the keeper yet");
+        nics.is_stale = false;
+        assert!(nics.is_settled(domain), "there is nothing to set");
+        nics.see(domain, vif(false));
+        tell(&mut nics, false);
+        nics.hear(Report::Done(1));
+        assert!(!nics.is_settled(domain), "its script is at work");
+        nics.see(domain, vif(true));
+        tell(&mut nics, true);
+        assert!(!nics.is_settled(domain), "the keeper is at work");
+        nics.hear(Report::Done(2));
+        assert!(nics.is_settled(domain));
+        nics.forget(domain);
+        assert!(!nics.is_settled(domain));
+    }
 }

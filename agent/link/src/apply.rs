@@ -100,7 +100,7 @@ impl Devices {
     }
 
     /// Switches whether a device takes frames for others.
-    pub fn take_all(&mut self, link: &Link, on: bool) -> Result<(), Fault> {
+    fn take_all(&mut self, link: &Link, on: bool) -> Result<(), Fault> {
         let flags = if on { libc::IFF_PROMISC } else { 0 };
         let body = head(0, link.index, flags, libc::IFF_PROMISC);
         self.route.order(libc::RTM_SETLINK, 0, &body, &[])

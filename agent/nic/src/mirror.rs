@@ -14,7 +14,7 @@ pub type Mac = [u8; 6];
 
 /// Ports of one bridge that may see everything: a filter of the kernel's has at most 32 actions
 /// (TCA_ACT_MAX_PRIO), and each is a copy of every frame.
-pub const WATCHERS_MAX: usize = 32;
+const WATCHERS_MAX: usize = 32;
 
 /// A device that is a port of a bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use core::fmt;
 use crate::key::{Key, NoSuchKey, Offload};
 
 /// The smallest MTU that carries IP (RFC 791); Ethernet devices take none below.
-pub const MTU_MIN: u32 = 68;
+const MTU_MIN: u32 = 68;
 /// How much of a bad value is repeated, in characters.
 const QUOTED_MAX: usize = 32;
 
@@ -37,7 +37,7 @@ pub enum Setting {
     Advertise(u128),
     /// Whether frames for others are taken too.
     Promiscuous(bool),
-    /// The largest packet, in bytes; [`MTU_MIN`] at least.
+    /// The largest packet, in bytes; 68 at least.
     Mtu(u32),
 }
 
@@ -206,13 +206,6 @@ impl Wanted {
             Some(Setting::Promiscuous(on)) => Some(on),
             _ => None,
         }
-    }
-
-    /// The same without a key.
-    #[must_use]
-    pub fn without(mut self, key: Key) -> Self {
-        self.0.remove(&key);
-        self
     }
 }
 
