@@ -77,6 +77,8 @@ pub(crate) struct Server {
     ledger: Option<Ledger>,
     /// The parent's numbers of clients that have left, which it doesn't know yet.
     let_go: Vec<u64>,
+    /// The store's records of a turn, of which the room is used again.
+    records: Vec<u8>,
     scratch: Vec<u8>,
 }
 
@@ -132,6 +134,7 @@ impl Server {
             untidy: false,
             ledger: None,
             let_go: Vec::new(),
+            records: Vec::new(),
             scratch: vec![0; READ_BYTES],
         };
         server.begin(ledger, clock())?;
