@@ -87,6 +87,21 @@ fn a_directory_above_one_reply_is_listed_whole() {
     assert_eq!(listed, names);
 }
 
+/// Debian's own test of a store: reads, writes, directories, transactions with and without conflicts.
+#[test]
+fn debians_test_of_a_store_passes() {
+    let server = Server::start();
+    let mut test = program::system("/usr/lib/xen-4.17/bin/test-xenstore", "xen-utils-4.17");
+    test.env("XENSTORED_PATH", server.socket()).args(["-i", "200"]);
+    let finished = program::run(&mut test, Deadline::seconds(60));
+    assert!(finished.status.success(), "{}{}", finished.output, finished.errors);
+    let said = finished.output + &finished.errors;
+    assert!(!said.contains("failed") && !said.contains("error"), "{said}");
+    for part in ["read 2000", "write 2000", "dir", "rm dir", "ta rmw x", "ta err"] {
+        assert!(said.contains(part), "{part} was not tried: {said}");
+    }
+}
+
 #[test]
 fn the_daemon_finds_itself_well_after_work() {
     let server = Server::start();

@@ -37,6 +37,14 @@ const DEVICES: [&str; 2] = ["xen/evtchn", "xen/gntdev"];
 const OWN_RING: [&str; 2] = ["xsd_kva", "xsd_port"];
 /// The ledger: what a later store's process goes on from.
 const LEDGER: &str = "/memfd:xenstore (deleted)";
+/// What a process waits with. Other inodes without a file do more (io_uring, perf, kvm).
+const WAITING: [&str; 5] = [
+    "anon_inode:[eventpoll]",
+    "anon_inode:[timerfd]",
+    "anon_inode:[eventfd]",
+    "anon_inode:[signalfd]",
+    "anon_inode:[pidfd]",
+];
 
 /// What was found of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +172,7 @@ impl Handle {
             _ if (0..=2).contains(&number) || link == Path::new("/dev/null") => Self::Standard,
             (_, SFlag::S_IFSOCK) => Self::Socket,
             (_, SFlag::S_IFIFO) => Self::Pipe,
-            _ if link.as_os_str().as_encoded_bytes().starts_with(b"anon_inode:") => Self::Waiting,
+            _ if WAITING.iter().any(|what| link == Path::new(what)) => Self::Waiting,
             _ => Self::Other(link.to_owned()),
         }
     }
@@ -283,6 +291,14 @@ mod tests {
         assert_eq!(of("/privcmd", false), Handle::Hypercalls);
         assert_eq!(of("/xsd_kva", true), Handle::Xen("xsd_kva".into()));
         assert!(!of("/tmp/xsd_kva", false).is_the_stores(), "anybody can call a file so");
+    }
+
+    #[test]
+    fn of_inodes_without_a_file_only_those_to_wait_with_are_a_stores() {
+        let file = fstat(tempfile().as_fd()).expect("it is open");
+        let of = |link: &str| Handle::of(9, Path::new(link), &file, false, MISC);
+        assert!(of("anon_inode:[eventpoll]").is_the_stores());
+        assert!(!of("anon_inode:[io_uring]").is_the_stores());
     }
 
     #[test]

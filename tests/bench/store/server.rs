@@ -93,15 +93,20 @@ impl Server {
 
     /// What all of its processes have of the machine's memory, in kibibytes.
     pub(crate) fn resident_kib(&self) -> Result<u64, Failure> {
-        let mut sum = 0;
-        for pid in self.processes()? {
-            let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-            let size = line.and_then(|line| line.split_whitespace().next());
-            sum += size.ok_or("a process without memory")?.parse::<u64>()?;
-        }
-        Ok(sum)
+        self.processes()?.into_iter().map(resident_kib).sum()
     }
+
+    /// What the one that serves has: the last one that was started.
+    pub(crate) fn resident_kib_of_the_store(&self) -> Result<u64, Failure> {
+        resident_kib(self.processes()?.pop().ok_or("no process")?)
+    }
+}
+
+fn resident_kib(pid: u32) -> Result<u64, Failure> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let size = line.and_then(|line| line.split_whitespace().next());
+    Ok(size.ok_or("a process without memory")?.parse()?)
 }
 
 impl Drop for Server {

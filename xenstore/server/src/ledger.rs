@@ -42,10 +42,14 @@ const HEAD_BYTES: usize = CAME_AT + CAME_BYTES;
 /// store's process may map.
 const HALF_BYTES: usize = 512 << 20;
 const LEDGER_BYTES: usize = HEAD_BYTES + 2 * HALF_BYTES;
-/// A ledger is written anew when it has this many bytes at least, some ten thousands of requests...
-const ANEW_BYTES_MIN: usize = 8 << 20;
+/// A ledger is written anew when it has this many bytes at least, some ten thousand requests: few
+/// enough for a processor's cache...
+const ANEW_BYTES_MIN: usize = 2 << 20;
 /// ...and is so many times as long as it was then, so that no request pays for more than its share.
 const ANEW_TIMES: usize = 3;
+/// So much of either half stays in memory: to have it made anew, page by page, costs about as much as
+/// to write it. It is more than the least, for only the end of a turn sees that it is long.
+const KEPT_BYTES: usize = ANEW_BYTES_MIN + (1 << 20);
 /// Says that it is a ledger, and of which make: entries of another make are not read.
 const MAKE: u64 = u64::from_le_bytes(*b"xwstore1");
 /// A number of what kind, and a length, stand before each entry's peer and bytes.
@@ -372,7 +376,7 @@ impl Ledger {
         self.written > ANEW_BYTES_MIN.max(self.anew.saturating_mul(ANEW_TIMES))
     }
 
-    /// Writes it anew, in the other half, and gives back the memory of this one.
+    /// Writes it anew, in the other half, and gives back what this one has of memory beyond the usual.
     pub(crate) fn write_anew(
         &mut self,
         write: impl FnOnce(&mut Self) -> io::Result<()>,
@@ -385,10 +389,14 @@ impl Ledger {
         }
         self.publish();
         self.anew = self.written;
-        // SAFETY: the half lies in the mapping.
-        let start = unsafe { self.start.add(HEAD_BYTES + old * HALF_BYTES) };
-        // SAFETY: nothing refers to the half any more; its bytes are zero from here on.
-        let freed = unsafe { madvise(start.cast(), HALF_BYTES, MmapAdvise::MADV_REMOVE) };
+        if length <= KEPT_BYTES {
+            return Ok(());
+        }
+        // SAFETY: the half is longer than what is kept of it, and lies in the mapping.
+        let start = unsafe { self.start.add(HEAD_BYTES + old * HALF_BYTES + KEPT_BYTES) };
+        let rest = HALF_BYTES - KEPT_BYTES;
+        // SAFETY: nothing refers to the half any more; these bytes are zero from here on.
+        let freed = unsafe { madvise(start.cast(), rest, MmapAdvise::MADV_REMOVE) };
         Ok(freed?)
     }
 

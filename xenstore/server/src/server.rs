@@ -98,6 +98,8 @@ pub(crate) struct Server {
     is_followed: bool,
     /// What is asked and answered is logged.
     logs: bool,
+    /// The store's records of a turn, of which the room is used again.
+    records: Vec<u8>,
     scratch: Vec<u8>,
 }
 
@@ -170,6 +172,7 @@ impl Server {
             update: LiveUpdate::default(),
             is_followed: false,
             logs: false,
+            records: Vec::new(),
             scratch: vec![0; READ_BYTES],
         };
         let blamed = ledger.as_ref().filter(|_| before.crash).and_then(|(it, _)| it.blame());

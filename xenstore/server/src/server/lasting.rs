@@ -19,6 +19,9 @@ use crate::peer::Peer;
 use crate::resuming::{self, Earlier, Known, Reached};
 use crate::wakeups::Interest;
 
+/// A buffer for records that has grown beyond this isn't kept for the next turn.
+const RECORDS_ROOM_MAX: usize = 1 << 20;
+
 impl Server {
     /// Begins with nothing, or where an earlier process ended, or where another program's store did.
     pub(super) fn begin(
@@ -164,11 +167,14 @@ impl Server {
     /// Has all that was done so far count: from here on it may be told.
     pub(super) fn commit(&mut self) {
         let Some(ledger) = &mut self.ledger else { return };
-        let records = self.store.take_journal();
-        let mut noted = match records.is_empty() {
+        self.store.swap_journal(&mut self.records);
+        let mut noted = match self.records.is_empty() {
             true => Ok(()),
-            false => ledger.append(Kind::Store, 0, &records),
+            false => ledger.append(Kind::Store, 0, &self.records),
         };
+        if self.records.capacity() > RECORDS_ROOM_MAX {
+            self.records = Vec::new();
+        }
         for number in &self.touched {
             if let Some(peer) = self.peers.get_mut(number) {
                 noted = noted.and_then(|()| peer.note(ledger));

@@ -39,6 +39,14 @@ impl Store {
     /// What has changed since this was asked last. Together with all that was taken before, or with
     /// an image and all that was taken after it, it is what [`Store::restore`] goes on from.
     pub fn take_journal(&mut self) -> Vec<u8> {
+        let mut records = Vec::new();
+        self.swap_journal(&mut records);
+        records
+    }
+
+    /// The same, into a buffer of which the room is used again.
+    pub fn swap_journal(&mut self, records: &mut Vec<u8>) {
+        records.clear();
         for domain in core::mem::take(&mut self.journal.spenders) {
             if let Some(known) = self.domains.get(&domain) {
                 let until = known.budget.spent_until();
@@ -48,7 +56,7 @@ impl Store {
                 });
             }
         }
-        core::mem::take(&mut self.journal.bytes)
+        core::mem::swap(&mut self.journal.bytes, records);
     }
 
     /// All that is to be known of the store.
