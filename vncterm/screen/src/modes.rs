@@ -47,7 +47,7 @@ modes! {
     CursorKeys = Dec 1,
     /// DECSCNM: ink and paper of the whole screen exchanged.
     ReverseScreen = Dec 5,
-    /// DECOM: rows count from the top margin.
+    /// DECOM: rows and columns count from the margins.
     Origin = Dec 6,
     /// DECAWM: text goes on in the next row.
     AutoWrap = Dec 7,

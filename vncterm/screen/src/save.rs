@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! magic     8   "VNCTSCRN"
-//! version   2   1
+//! version   2   2; what was saved by version 1 still loads
 //! length    4   of the body
 //! checksum  4   of the body: CRC-32 as in zip and PNG
 //! body      ... size, state, rows, parked rows, scrollback
