@@ -140,7 +140,7 @@ impl Devices {
     /// Brings the mirrors to what is wanted. `links` are all there are. Returns what failed, by the
     /// device that should see everything.
     pub fn mirror(&mut self, rules: &Rules, links: &[Link]) -> BTreeMap<u32, Failure> {
-        if !self.cleaned {
+        if !self.cleaned && !links.is_empty() {
             self.find_earlier(links);
         }
         let there: BTreeSet<u32> = links.iter().map(|link| link.index).collect();

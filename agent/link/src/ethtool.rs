@@ -107,7 +107,10 @@ impl Ethtool {
             }
             self.call(device, &mut count)?;
             let [.., count] = count;
-            let count = count.min(FEATURES_MAX);
+            // The kernel fills in as many as it has, whatever room it is told of.
+            if count > FEATURES_MAX {
+                return Err(Fault::Malformed);
+            }
             let words = usize::try_from(count).unwrap_or_default() * NAME / 4;
             let mut strings = vec![0; 3 + words];
             for (place, word) in strings.iter_mut().zip([GET_STRINGS, FEATURES, count]) {

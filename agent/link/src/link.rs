@@ -11,6 +11,7 @@ const HEADER: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
@@ -49,6 +50,8 @@ pub struct Link {
     pub mtu_max: Option<u32>,
     /// The bridge or bond that it belongs to.
     pub controller: Option<u32>,
+    /// Where it is a VLAN on another device, that one.
+    pub vlan_of: Option<u32>,
     /// Whether it is switched on.
     pub is_up: bool,
     /// Whether somebody has asked for frames for others.
@@ -72,6 +75,7 @@ impl Link {
             mtu: 0,
             mtu_max: None,
             controller: None,
+            vlan_of: None,
             is_up: flags & libc::IFF_UP != 0,
             is_promiscuous: flags & libc::IFF_PROMISC != 0,
             kind: Kind::Other,
@@ -83,6 +87,8 @@ impl Link {
                 IFLA_IFNAME => name = read_text(value),
                 IFLA_MTU => link.mtu = u32_at(value, 0)?,
                 IFLA_MAX_MTU => link.mtu_max = u32_at(value, 0).filter(|max| *max != 0),
+                // Of other kinds it is something else: a veth's is its peer.
+                IFLA_LINK => link.vlan_of = u32_at(value, 0),
                 IFLA_MASTER => link.controller = u32_at(value, 0),
                 IFLA_LINKINFO => {
                     let said = attributes(value, 0).find(|(kind, _)| *kind == IFLA_INFO_KIND);
@@ -91,6 +97,7 @@ impl Link {
                 _ => {}
             }
         }
+        link.vlan_of = link.vlan_of.filter(|_| made_as.as_deref() == Some("vlan"));
         link.kind = kind_of(&name, made_as.as_deref(), ethernet);
         link.name = name;
         Some(link)

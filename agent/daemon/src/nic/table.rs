@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use xenwarden_link::{Kind, Link, News};
 use xenwarden_nic::{
-    Failure, GuestNic, Key, Line, Mac, Port, Rules, Setting, Wanted, account, mirrors,
+    Direction, Failure, GuestNic, Key, Line, Mac, Port, Rules, Setting, Wanted, account, mirrors,
 };
 
 /// A guest can have its device switched off and on: it is not touched more often for that.
@@ -190,7 +190,14 @@ impl Table {
             let watches = self.sees_all(link).then(|| self.mac_behind(link));
             Some(Port { index: link.index, bridge: bridge.index, watches })
         });
-        mirrors(&ports.collect::<Vec<Port>>())
+        let mut rules = mirrors(&ports.collect::<Vec<Port>>());
+        // Where VLANs come in too, copies would be made before they are told apart: a guest would see
+        // other networks. It goes without what comes in there for others.
+        let carriers: BTreeSet<u32> = self.links().filter_map(|link| link.vlan_of).collect();
+        rules.retain(|(index, direction), _| {
+            *direction == Direction::Out || !carriers.contains(index)
+        });
+        rules
     }
 
     /// Whether a guest's device is to see all of its bridge.
@@ -248,7 +255,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use xenwarden_nic::{Direction, Offload, Side};
+    use xenwarden_nic::{Offload, Side};
 
     use super::*;
 
@@ -264,6 +271,7 @@ mod tests {
             mtu: 1500,
             mtu_max: None,
             controller: None,
+            vlan_of: None,
             is_up: true,
             is_promiscuous: false,
             kind,
@@ -375,6 +383,13 @@ mod tests {
         ]);
         let places: Vec<(u32, Direction)> = table.rules().into_keys().collect();
         assert_eq!(places, [(1, Direction::Out), (4, Direction::In)]);
+        table.hear(News::Changed(Link { vlan_of: Some(4), ..link(5, "eth0.20", Kind::Host) }));
+        let places: Vec<(u32, Direction)> = table.rules().into_keys().collect();
+        assert_eq!(
+            places,
+            [(1, Direction::Out)],
+            "VLANs come in at eth0, which are not its to see"
+        );
         table.note_mirrors(BTreeMap::new());
         assert!(table.unseen.is_empty());
         table.hear(News::Changed(vif(3)));
