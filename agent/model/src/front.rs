@@ -1,9 +1,10 @@
 //! What the network front may ask the agent, and nothing else: one call a line, one reply a call.
 //!
 //! The front only forwards what a client sent: each call but the log-in names a session, and the
-//! agent decides by it. A front that was taken over can do what its sessions may, and no more. The
-//! connection that a console came with belongs to that console from then on: the agent says on it
-//! why the console closes, and its end is the console's end.
+//! agent decides by it. A front that was taken over can do what its sessions may, and no more, but
+//! for typing where one may only look. The connection that a console came with belongs to that
+//! console from then on: the agent says on it why the console closes, and its end is the console's
+//! end.
 
 use std::fmt;
 use std::net::IpAddr;
