@@ -8,7 +8,7 @@ use acceptance::program;
 use acceptance::world::Demo;
 
 /// How long a client may take, its installation aside.
-const CLIENT_S: u64 = 120;
+const CLIENT_S: u64 = 220;
 /// How long its installation may take.
 const SETUP_S: u64 = 300;
 

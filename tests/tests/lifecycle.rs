@@ -129,7 +129,8 @@ fn what_others_leave_or_do_halfway_changes_nothing_and_a_name_is_followed() {
     assert_eq!((converter(&demo, &guest), name(&demo, &guest)), (process, "g1".to_owned()));
     let status = demo.xenwarden(["status"]);
     assert!(status.status.success(), "{}", status.output);
-    assert!(demo.xenwarden(["audit"]).status.success());
+    let audit = demo.xenwarden(["audit"]);
+    assert!(audit.status.success(), "{}\n{}", audit.output, audit.errors);
 
     // "xl rename".
     store.write(&guest.key("name"), "g2").expect("renamed");

@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use restrict::{Attestation, Part, Uid, Wrap, look_at_device_model};
 
@@ -43,7 +44,9 @@ impl Host {
         fs::copy(profile.join("examples/stand-in"), &qemu).unwrap();
         fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
         // Tests that run beside this one must not end its processes, nor this one theirs.
-        let base = 2_010_000_000 + (std::process::id() % 1000) * 32_768;
+        static HOSTS: AtomicU32 = AtomicU32::new(0);
+        let number = std::process::id() * 16 + HOSTS.fetch_add(1, Ordering::Relaxed);
+        let base = 2_010_000_000 + (number % 1000) * 32_768;
         let config = format!(
             "[agent]\nrun_dir = \"{0}/run\"\n[device_models]\nprogram = \"{0}/qemu\"\nuid_base = {base}\n",
             folder.path().display()
