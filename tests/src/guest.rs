@@ -4,12 +4,13 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::openpty;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
-use nix::unistd::ttyname;
 
 use crate::deadline::Deadline;
 use crate::store::{Refused, Store};
@@ -42,12 +43,18 @@ impl Console {
     /// When the system has none.
     #[must_use]
     pub fn open() -> Self {
-        let pty = openpty(None, None).expect("a pty");
-        let mut modes = tcgetattr(&pty.slave).expect("a pty has modes");
+        // From their first moment nobody else's: what another test starts meanwhile inherits neither.
+        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC);
+        let master = master.expect("a pty");
+        grantpt(&master).and_then(|()| unlockpt(&master)).expect("its other end may be opened");
+        let tty = PathBuf::from(ptsname_r(&master).expect("a pty has a path"));
+        let mut slave = File::options();
+        slave.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits());
+        let slave = OwnedFd::from(slave.open(&tty).expect("a pty has two ends"));
+        let mut modes = tcgetattr(&slave).expect("a pty has modes");
         cfmakeraw(&mut modes);
-        tcsetattr(&pty.slave, SetArg::TCSANOW, &modes).expect("a pty can be raw");
-        let tty = ttyname(&pty.slave).expect("a pty has a path");
-        Self { master: File::from(pty.master), _slave: pty.slave, tty }
+        tcsetattr(&slave, SetArg::TCSANOW, &modes).expect("a pty can be raw");
+        Self { master: File::from(OwnedFd::from(master)), _slave: slave, tty }
     }
 
     /// Prints as the guest.
