@@ -112,6 +112,8 @@ await typed('se1cond')
 
 // Keys that the browser keeps to itself.
 await page.keyboard.type('sleep 1000\n')
+// Before it is read, Ctrl-C would take it away with it.
+await typed('sleep 1000')
 await press('Keys')
 await picture('keys')
 await press('Ctrl-C')
