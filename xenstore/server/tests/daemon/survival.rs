@@ -203,9 +203,7 @@ fn is_refused_and_kept(spoil: impl FnOnce(&File), because: &str) {
     kill(store, Signal::SIGKILL).expect("it runs");
     let (code, said) = server.wait();
     assert_eq!(code, Some(1), "{said}");
-    // One that ends while its parent looks at it is told of as one that isn't there.
-    let is_gone = "is not confined: program (No such file";
-    assert!(said.contains(because) || said.contains(is_gone), "{said}");
+    assert!(said.contains(because), "{said}");
     let path = server.folder.path().join(format!("state.{id}"));
     assert!(said.contains(&format!("is kept in {}", path.display())), "{said}");
     let kept = std::fs::read(&path).expect("it is kept");

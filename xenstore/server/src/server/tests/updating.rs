@@ -4,10 +4,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use xenstore_hypervisor::fake::Word as PageWord;
+use xenstore_hypervisor::fake::{Guest, Word as PageWord};
 use xenstore_store::{Caller, End, Life, Link, Way};
 
-use super::world::World;
+use super::world::{Speaker, World};
 use crate::handover::{self, Word};
 
 const PROGRAM: &str = "/usr/libexec/xenwarden/xenstored";
@@ -34,11 +34,8 @@ fn answer_one(parent: OwnedFd, answer: Result<(), &'static str>) -> thread::Join
     })
 }
 
-#[test]
-fn a_guest_notices_nothing_of_a_live_update() {
-    let mut world = World::new();
-    let mut guest = world.guest(5);
-    let parent = world.begin_behind_a_door(PROGRAM);
+/// Has a guest watch, and say the first nine bytes of a request: all of them.
+fn watches_and_half_asks(world: &mut World, guest: &mut Speaker<Guest>) -> Vec<u8> {
     guest.send("WATCH data|mine|");
     world.run();
     assert_eq!(guest.hear(), ["OK|", "! data|mine|"]);
@@ -46,6 +43,15 @@ fn a_guest_notices_nothing_of_a_live_update() {
     guest.end.write(&bytes[..9]);
     guest.end.kick();
     world.run();
+    bytes
+}
+
+#[test]
+fn a_guest_notices_nothing_of_a_live_update() {
+    let mut world = World::new();
+    let mut guest = world.guest(5);
+    let parent = world.begin_behind_a_door(PROGRAM);
+    let bytes = watches_and_half_asks(&mut world, &mut guest);
 
     assert_eq!(world.dom0(&format!("CONTROL live-update|-f|{PROGRAM}|")), "OK|");
     assert_eq!(world.dom0("CONTROL live-update|-c|--burst 50|"), "OK|");
@@ -88,13 +94,7 @@ fn a_guest_goes_on_from_where_another_store_has_left_its_ring() {
     let mut lost = world.guest(6);
     let port = guest.end.port();
     assert_eq!(world.dom0(&format!("WRITE /local/domain/5/store/port|{port}")), "OK|");
-    guest.send("WATCH data|mine|");
-    world.run();
-    assert_eq!(guest.hear(), ["OK|", "! data|mine|"]);
-    let bytes = guest.encode("WRITE data/a|one");
-    guest.end.write(&bytes[..9]);
-    guest.end.kick();
-    world.run();
+    let bytes = watches_and_half_asks(&mut world, &mut guest);
 
     let links = rings(&world, &bytes[..9]);
     assert_eq!(links.len(), 3, "the kernel's and two guests'");
